@@ -1,0 +1,83 @@
+# Every target prepares what it needs (tools/setup.sh), so a fresh clone starts with any of them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+# The steps of `test` share one lab and two cores: they run in the order they are written, also under -j.
+.NOTPARALLEL:
+
+# Molecule and Ansible stop without a UTF-8 locale.
+export LC_ALL := C.UTF-8
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+# 12 or 13: the Debian release of the lab hosts (empty: what the lab itself prefers).
+DEBIAN ?=
+export DEBIAN
+# Scenarios that `make test` runs after the whole fleet; `make test-all` runs every one.
+QUICK_SCENARIOS ?=
+SCENARIO ?= default
+SCENARIOS = $(filter-out shared,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) \
+	  | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+
+# --- environment ---
+
+.PHONY: setup venv packages
+setup: packages venv ## Install what is missing: Debian packages (as root) and .venv
+packages:
+	@tools/setup.sh packages
+venv:
+	@tools/setup.sh venv
+
+.PHONY: clean
+clean: ## Remove .venv, caches and test output (not the lab: see lab-down)
+	rm -rf .venv .cache .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# --- the lab ---
+
+.PHONY: demo lab lab-down lab-shell lab-env
+demo: setup ## Boot the lab, deploy the example API onto it, and show how to use it
+	@$(PYTHON) molecule/shared/demo.py
+lab: setup ## Boot the lab's hosts; playbooks reach them with -i inventories/lab
+	@$(PYTHON) molecule/shared/lab.py up
+lab-down: venv ## Remove this checkout's lab hosts and their network
+	@$(PYTHON) molecule/shared/lab.py down
+lab-shell: venv ## Open a shell on a lab host: make lab-shell HOST=app-1
+	@$(PYTHON) molecule/shared/lab.py shell $(or $(HOST),$(error HOST= is missing, for example: make lab-shell HOST=app-1))
+lab-env: venv ## Print shell assignments for tools that look at the lab from outside (use make -s)
+	@$(PYTHON) molecule/shared/lab.py env
+
+# --- tests, cheapest first ---
+
+.PHONY: test test-all
+test: setup ## All checks that a change must pass: lint, unit, sanity, api, the whole fleet
+	@tools/steps.sh lint unit sanity api $(addprefix molecule-,default $(QUICK_SCENARIOS))
+test-all: test ## test, then every Molecule scenario on Debian 12 and on 13 (DEBIAN= picks one)
+	@for debian in $(or $(DEBIAN),12 13); do \
+	  DEBIAN=$$debian tools/steps.sh $(addprefix molecule-,$(SCENARIOS)); done
+
+.PHONY: lint unit sanity api molecule bench
+lint: venv ## Style, types, YAML, Ansible rules and committed secrets
+	@tools/lint.sh
+unit: venv ## Unit tests and the house rules for roles
+	@$(PYTEST) -n 2 tests/unit
+sanity: venv ## ansible-test sanity, in a copy below .cache
+	@tools/sanity.sh
+api: setup ## Tests of the example API
+	@$(PYTEST) -c examples/reference_api/pyproject.toml examples/reference_api
+molecule: setup ## One Molecule scenario: make molecule SCENARIO=postgres DEBIAN=12
+	@molecule test --scenario-name $(SCENARIO)
+molecule-%: setup
+	@molecule test --scenario-name $*
+bench: setup ## Time the second deploy of the booted lab beside thirty template tasks
+	@$(PYTHON) tests/bench/bench.py
+
+# --- generated files ---
+
+.PHONY: docs-tables
+docs-tables: venv ## Rewrite the option tables of roles/*/README.md from their argument specs
+	@$(PYTHON) tools/role_readme.py

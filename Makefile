@@ -11,6 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+UV := $(CURDIR)/.cache/uv/bin/uv
 # 12 or 13: the Debian release of the lab hosts (empty: what the lab itself prefers).
 DEBIAN ?=
 export DEBIAN
@@ -35,7 +36,7 @@ venv:
 
 .PHONY: clean
 clean: ## Remove .venv, caches and test output (not the lab: see lab-down)
-	rm -rf .venv .cache .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache .ansible .hypothesis examples/reference_api/.venv
 
 # --- the lab ---
 
@@ -68,7 +69,7 @@ unit: venv ## Unit tests and the house rules for roles
 sanity: venv ## ansible-test sanity, in a copy below .cache
 	@tools/sanity.sh
 api: setup ## Tests of the example API
-	@$(PYTEST) -c examples/reference_api/pyproject.toml examples/reference_api
+	@cd examples/reference_api && $(UV) run --quiet --frozen mypy && $(UV) run --quiet --frozen pytest
 molecule: setup ## One Molecule scenario: make molecule SCENARIO=postgres DEBIAN=12
 	@molecule test --scenario-name $(SCENARIO)
 molecule-%: setup
@@ -76,8 +77,11 @@ molecule-%: setup
 bench: setup ## Time the second deploy of the booted lab beside thirty template tasks
 	@$(PYTHON) tests/bench/bench.py
 
-# --- generated files ---
+# --- files that tools rewrite ---
 
-.PHONY: docs-tables
+.PHONY: format docs-tables
+format: venv ## Rewrite Python files as ruff wants them
+	@ruff check --quiet --fix-only .
+	@ruff format --quiet .
 docs-tables: venv ## Rewrite the option tables of roles/*/README.md from their argument specs
 	@$(PYTHON) tools/role_readme.py

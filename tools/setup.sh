@@ -83,11 +83,13 @@ make_venv() {
     fi
     say "making .venv from uv.lock with $python"
     .cache/uv/bin/uv sync --quiet --frozen --python "$python"
-    local link
-    link=$(echo .venv/lib/python3.*/site-packages)/ansible_collections/techsaas/hardened
-    mkdir -p "$(dirname "$link")"
-    # Relative, so that it names this checkout from wherever it is looked at.
-    ln -rsfn . "$link"
+    # This checkout under its collection name: in .venv for Ansible and Python, in .cache/src for mypy.
+    local parent link
+    for parent in .venv/lib/python3.*/site-packages .cache/src; do
+        link=$parent/ansible_collections/techsaas/hardened
+        mkdir -p "$(dirname "$link")"
+        ln -rsfn . "$link"
+    done
     echo "$stamp" >.venv/.stamp
 }
 

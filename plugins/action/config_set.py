@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renders and checks a whole set on the controller and ships it in one call; documented by the module of this name."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import Any, Iterator
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.text.converters import to_bytes
+from ansible.plugins.action import ActionBase
+from ansible.template import generate_ansible_template_vars, trust_as_template
+
+from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.arguments import (
+    ARGUMENT_SPEC,
+    SOURCES,
+    find_problems,
+    pack,
+)
+from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.mask import Masker, values_of
+
+try:
+    from ansible.module_utils.secrets import register_secret
+except ImportError:  # ansible-core before 2.22 masks nothing by itself
+    register_secret = None
+
+
+class ActionModule(ActionBase):
+    """Action of techsaas.hardened.config_set."""
+
+    _supports_async = False
+    _requires_connection = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        arguments, problems = self._arguments()
+        contents, unreadable = self._contents(arguments, task_vars)
+        problems += find_problems(arguments) + unreadable
+        masker = Masker(values_of(arguments["secrets"], _secret_contents(arguments, contents), ()))
+        if problems:
+            count = len(problems)
+            head = f"config_set: {count} problem{'s' if count > 1 else ''}, nothing was done:"
+            return {"failed": True, "msg": masker.text("\n- ".join([head, *problems]))}
+        self._register(arguments, contents)
+        return self._ship(arguments, contents, task_vars)
+
+    def _arguments(self) -> tuple[dict[str, Any], list[str]]:
+        """The task's arguments with defaults filled in; ill-typed options are reported and left out."""
+        result = ArgumentSpecValidator(ARGUMENT_SPEC).validate(self._task.args)
+        problems = list(result.error_messages)
+        if "contents" in self._task.args:
+            problems.append("contents: is filled in by the plugin, use files")
+        arguments = dict(result.validated_parameters)
+        for option, spec in ARGUMENT_SPEC.items():
+            if spec["type"] == "list" and not _is_list_of(arguments.get(option), spec["elements"]):
+                arguments[option] = []
+        arguments["name"] = str(arguments.get("name") or "unnamed")
+        return arguments, problems
+
+    def _contents(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[dict[str, bytes], list[str]]:
+        """The content of every file, or why there is none."""
+        contents: dict[str, bytes] = {}
+        problems: list[str] = []
+        for number, item in enumerate(arguments["files"]):
+            source = next((kind for kind in SOURCES if item.get(kind) is not None), None)
+            if source is None or item.get("state") == "absent":
+                continue
+            try:
+                contents[item.get("path", "")] = self._content(source, item, task_vars)
+            except (AnsibleError, OSError, UnicodeError) as error:
+                problems.append(f"files[{number}] ({item.get('path')}): {source} {_label(source, item)}: {_reason(error)}")
+        return contents, problems
+
+    def _content(self, source: str, item: dict[str, Any], task_vars: dict[str, Any]) -> bytes:
+        if source == "content":
+            return to_bytes(item["content"], errors="surrogate_or_strict")
+        if source == "template":
+            return self._render(item["template"], item["path"], task_vars)
+        path = self._find_needle("files", item["source"])
+        # Decrypts in memory; the loader's other ways leave clear text on the controller's disk.
+        content, shown = self._loader._get_file_contents(path)
+        item["secret"] = item["secret"] or not shown
+        return bytes(content)
+
+    def _render(self, name: str, destination: str, task_vars: dict[str, Any]) -> bytes:
+        """As the template action does: same search path, same variables, same Jinja options."""
+        path = self._find_needle("templates", name)
+        variables = task_vars.copy()
+        variables.update(generate_ansible_template_vars(path=name, fullpath=path, dest_path=destination))
+        if "ansible_managed" in task_vars:
+            variables["ansible_managed"] = task_vars["ansible_managed"]
+        roots = [*task_vars.get("ansible_search_path", []), self._loader.get_basedir(), os.path.dirname(path)]
+        search = [place for root in roots for place in (os.path.join(root, "templates"), root)]
+        templar = self._templar.copy_with_new_env(searchpath=search, available_variables=variables)
+        text = trust_as_template(self._loader.get_text_file_contents(path))
+        rendered = templar.template(text, escape_backslashes=False, overrides={"trim_blocks": True})
+        return to_bytes("" if rendered is None else rendered, errors="surrogate_or_strict")
+
+    def _register(self, arguments: dict[str, Any], contents: dict[str, bytes]) -> None:
+        """Let newer versions of ansible-core hide the values too, wherever else they may appear."""
+        if register_secret is not None:
+            for value in values_of(arguments["secrets"], _secret_contents(arguments, contents), ()):
+                register_secret(value)
+
+    def _ship(
+        self, arguments: dict[str, Any], contents: dict[str, bytes], task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        files = [{key: value for key, value in item.items() if key not in SOURCES} for item in arguments["files"]]
+        sent = _without_none({**arguments, "files": files, "contents": pack(contents)})
+        with self._pipelining() as possible:
+            if not possible and (arguments["secrets"] or any(item["secret"] for item in files)):
+                return {
+                    "failed": True,
+                    "msg": "config_set: the set holds secrets, which would lie in temporary files because this connection"
+                    " cannot pipeline: use ssh or local with sudo, and unset ANSIBLE_KEEP_REMOTE_FILES",
+                }
+            return dict(self._execute_module("techsaas.hardened.config_set", sent, task_vars=task_vars))
+
+    @contextmanager
+    def _pipelining(self) -> Iterator[bool]:
+        """Content goes through the connection's own stream instead of temporary files, as long as this lasts."""
+        try:
+            before = self._connection.get_option("pipelining")
+        except KeyError:
+            yield bool(self._connection.always_pipeline_modules)
+            return
+        self._connection.set_option("pipelining", True)
+        try:
+            yield self._connection.is_pipelining_enabled()
+        finally:
+            self._connection.set_option("pipelining", before)
+
+
+def _is_list_of(value: Any, elements: str) -> bool:
+    kind = {"dict": dict, "list": list, "str": str}[elements]
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
+
+
+def _without_none(value: Any) -> Any:
+    """The module's own validation takes None for a value that was given."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
+
+
+def _label(source: str, item: dict[str, Any]) -> str:
+    return "" if source == "content" else str(item[source])
+
+
+def _reason(error: BaseException) -> str:
+    return str(error)
+
+
+def _secret_contents(arguments: dict[str, Any], contents: dict[str, bytes]) -> list[bytes]:
+    return [contents[f["path"]] for f in arguments["files"] if f.get("secret") and f.get("path") in contents]

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The interface of config_set: its argument spec, the checks a spec cannot express, and the way to the model.
+
+Shared by the action plugin (which checks everything before the host is contacted) and the module.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import zlib
+from typing import Any, Dict, Iterator, List, Mapping, Optional
+
+from .mask import SHORTEST
+from .model import DirectorySpec, FileSpec, LinkSpec, ProbeSpec, ServiceSpec, SetSpec
+
+SOURCES = ("template", "content", "source")
+ON_CHANGE = ["reload", "restart", "none"]
+PROBES = ("command", "tcp", "http", "socket")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
+MODE = re.compile(r"0?[0-7]{3}|[0-7]{4}")
+
+ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "str", "required": True},
+            "template": {"type": "str"},
+            "content": {"type": "str"},
+            "source": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+            "mode": {"type": "raw", "default": "0644"},
+            "secret": {"type": "bool", "default": False, "no_log": False},
+            "on_change": {"type": "str", "choices": ON_CHANGE},
+        },
+    },
+    "directories": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "str", "required": True},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+            "mode": {"type": "raw", "default": "0755"},
+            "purge": {"type": "bool", "default": False},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+        },
+    },
+    "links": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "str", "required": True},
+            "target": {"type": "str", "required": True},
+        },
+    },
+    "check": {"type": "list", "elements": "list", "default": []},
+    "check_timeout": {"type": "float", "default": 60.0},
+    "services": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["started", "stopped", "unmanaged"], "default": "started"},
+            "enabled": {"type": "bool"},
+            "on_change": {"type": "str", "choices": ON_CHANGE, "default": "reload"},
+        },
+    },
+    "probe": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "command": {"type": "list", "elements": "str"},
+            "tcp": {"type": "str"},
+            "http": {
+                "type": "dict",
+                "options": {
+                    "url": {"type": "str", "required": True},
+                    "status": {"type": "list", "elements": "int", "default": [200]},
+                    "ca_file": {"type": "str"},
+                    "headers": {"type": "dict", "default": {}},
+                },
+            },
+            "socket": {"type": "str"},
+            "deadline": {"type": "float", "default": 30.0},
+            "interval": {"type": "float", "default": 0.5},
+        },
+    },
+    "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
+    "keep": {"type": "int", "default": 1},
+    "contents": {"type": "str", "no_log": True},
+}
+
+Arguments = Mapping[str, Any]
+
+
+def find_problems(arguments: Arguments) -> List[str]:
+    """Everything that is wrong with arguments of the right types, each with its place and the way to mend it."""
+    problems: List[str] = []
+    if not NAME.fullmatch(arguments["name"]):
+        problems.append(f"name: '{arguments['name']}' must be 1 to 64 of A-Z a-z 0-9 _ . @ - and begin with A-Z a-z 0-9")
+    problems += _path_problems(arguments)
+    for place, item in _items(arguments, "files"):
+        problems += _file_problems(place, item)
+    for place, item in [*_items(arguments, "files"), *_items(arguments, "directories")]:
+        if not _is_mode(item["mode"]):
+            problems.append(f"{place}.mode: {item['mode']!r} must be a quoted octal string such as '0644'")
+    for place, item in _items(arguments, "links"):
+        if not item["target"]:
+            problems.append(f"{place}.target: must not be empty")
+    for number, argv in enumerate(arguments["check"]):
+        if not argv or not all(isinstance(word, str) and word for word in argv):
+            problems.append(f"check[{number}]: must be a list of words, the program first, such as [nginx, -t]")
+    for place, item in _items(arguments, "probe"):
+        problems += _probe_problems(place, item)
+    names = [item["name"] for item in arguments["services"]]
+    problems += [f"services: '{name}' is named more than once" for name in sorted({n for n in names if names.count(n) > 1})]
+    for number, value in enumerate(arguments["secrets"]):
+        if 0 < len(value) < SHORTEST:
+            problems.append(f"secrets[{number}]: is shorter than {SHORTEST} characters, too short to be masked; use a longer one")
+    if arguments["keep"] < 0:
+        problems.append("keep: must not be negative")
+    return problems
+
+
+def _items(arguments: Arguments, option: str) -> Iterator[tuple[str, Dict[str, Any]]]:
+    for number, item in enumerate(arguments[option]):
+        label = item.get("path") or item.get("name")
+        yield (f"{option}[{number}] ({label})" if label else f"{option}[{number}]"), item
+
+
+def _path_problems(arguments: Arguments) -> List[str]:
+    problems: List[str] = []
+    seen: Dict[str, str] = {}
+    leaves: Dict[str, str] = {}
+    for option in ("files", "links", "directories"):
+        for place, item in _items(arguments, option):
+            path = item["path"]
+            if not path.startswith("/"):
+                problems.append(f"{place}.path: must be absolute")
+            elif path != os.path.normpath(path) or path.startswith("//") or path == "/":
+                problems.append(f"{place}.path: must be written plainly, as {os.path.normpath('/' + path.lstrip('/'))}")
+            if path in seen:
+                problems.append(f"{place}.path: is already used by {seen[path]}")
+            seen.setdefault(path, place)
+            if option != "directories":
+                leaves[path] = place
+    for path, place in seen.items():
+        for leaf, leaf_place in leaves.items():
+            if path.startswith(leaf + "/"):
+                problems.append(f"{place}.path: lies below {leaf_place}, which is not a directory")
+    return problems
+
+
+def _file_problems(place: str, item: Arguments) -> List[str]:
+    given = [source for source in SOURCES if item.get(source) is not None]
+    if item["state"] == "absent":
+        return [f"{place}: is absent, so it takes no {' or '.join(given)}"] if given else []
+    if len(given) != 1:
+        found = f"found {' and '.join(given)}" if given else "found none"
+        return [f"{place}: needs exactly one of template, content or source; {found}"]
+    return []
+
+
+def _probe_problems(place: str, item: Arguments) -> List[str]:
+    from .probe import split_address
+
+    problems: List[str] = []
+    given = [kind for kind in PROBES if item.get(kind)]
+    if len(given) != 1:
+        problems.append(f"{place}: needs exactly one of {', '.join(PROBES)}")
+    if item.get("tcp"):
+        try:
+            split_address(item["tcp"])
+        except ValueError as error:
+            problems.append(f"{place}.tcp: {error}")
+    if item.get("http") and not item["http"]["url"].startswith(("http://", "https://")):
+        problems.append(f"{place}.http.url: must begin with http:// or https://")
+    for option in ("deadline", "interval"):
+        if item[option] <= 0:
+            problems.append(f"{place}.{option}: must be more than 0 seconds")
+    return problems
+
+
+def _is_mode(value: Any) -> bool:
+    return isinstance(value, str) and bool(MODE.fullmatch(value))
+
+
+def pack(contents: Mapping[str, bytes]) -> str:
+    """All contents as one opaque text: compact, safe for binary files, and hidden whole by no_log."""
+    plain = json.dumps({path: content.decode("latin-1") for path, content in contents.items()})
+    return base64.b64encode(zlib.compress(plain.encode())).decode()
+
+
+def unpack(packed: Optional[str]) -> Dict[str, bytes]:
+    if not packed:
+        return {}
+    plain = json.loads(zlib.decompress(base64.b64decode(packed)))
+    return {path: content.encode("latin-1") for path, content in plain.items()}
+
+
+def to_spec(arguments: Arguments) -> SetSpec:
+    """The model of checked arguments whose contents have been rendered."""
+    contents = unpack(arguments["contents"])
+    return SetSpec(
+        name=arguments["name"],
+        files=tuple(_file(item, contents) for item in arguments["files"]),
+        directories=tuple(
+            DirectorySpec(d["path"], d["owner"], d["group"], int(d["mode"], 8), d["purge"], tuple(d["exclude"]))
+            for d in arguments["directories"]
+        ),
+        links=tuple(LinkSpec(item["path"], item["target"]) for item in arguments["links"]),
+        check=tuple(tuple(argv) for argv in arguments["check"]),
+        services=tuple(
+            ServiceSpec(s["name"], s["state"], s["enabled"], s["on_change"]) for s in arguments["services"]
+        ),
+        probes=tuple(_probe(item) for item in arguments["probe"]),
+        secrets=tuple(value for value in arguments["secrets"] if value),
+        keep=arguments["keep"],
+        check_timeout=arguments["check_timeout"],
+    )
+
+
+def _file(item: Arguments, contents: Mapping[str, bytes]) -> FileSpec:
+    content = None if item["state"] == "absent" else contents[item["path"]]
+    return FileSpec(
+        item["path"], content, item["owner"], item["group"], int(item["mode"], 8), item["secret"], item["on_change"]
+    )
+
+
+def _probe(item: Arguments) -> ProbeSpec:
+    return ProbeSpec(
+        tuple(item["command"] or ()), item["tcp"], item["http"], item["socket"], item["deadline"], item["interval"]
+    )

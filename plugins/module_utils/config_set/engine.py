@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run of a configuration set, from the recovery of a killed one to the commit."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import time
+from contextlib import contextmanager
+from typing import Dict, Iterator, List, Optional, Tuple
+
+from .activate import (
+    ServiceManager,
+    activate,
+    is_idle,
+    owed_after_failed_way_back,
+    plan_step,
+    revive,
+    stop_newcomers,
+)
+from .compare import Comparison, compare
+from .errors import ConfigSetError, Problems, PutBackFailed, Rejected, RehearsalImpossible
+from .journal import COMMITTED, PREPARED, SWAPPED, UNDOING, Book, Journal
+from .manifest import Manifest, other_owners, read_manifest, write_json
+from .model import STATE_ROOT, Observer, Outcome, ServiceStep, SetSpec, UnitState, ignore_step
+from .rehearse import missing_programs, rehearse
+from .swap import put_back, swap, sweep
+from .systemd import is_unit_file
+
+Owed = Dict[str, str]
+
+
+class Engine:
+    """Brings a host to a set (apply) or says what that would do (plan). `outcome` is valid also after a failure."""
+
+    def __init__(
+        self,
+        spec: SetSpec,
+        manager: ServiceManager,
+        state_root: str = STATE_ROOT,
+        observe: Observer = ignore_step,
+    ) -> None:
+        self.spec = spec
+        self.manager = manager
+        self.state_root = state_root
+        self.directory = os.path.join(state_root, spec.name)
+        self.observe = observe
+        self.book = Book(self.directory, observe)
+        self.outcome = Outcome()
+
+    # -- the two verbs -------------------------------------------------------------------------------------------
+
+    def apply(self) -> Outcome:
+        os.makedirs(self.state_root, 0o700, exist_ok=True)
+        os.makedirs(self.directory, 0o700, exist_ok=True)
+        self.observe("lock", self.spec.name)
+        with _locked(os.path.join(self.directory, "lock"), self.spec.lock_timeout):
+            owed = self._recover()
+            comparison, manifest = self._compare()
+            if comparison.unknown_accounts:
+                raise Problems(comparison.unknown_accounts)
+            units = self.manager.show([service.name for service in self.spec.services])
+            steps = self._steps(comparison, units, owed)
+            wanted = Manifest.of(self.spec, comparison.made)
+            if not comparison.changes and all(map(is_idle, steps)):
+                self._settle(manifest, wanted)
+                return self.outcome
+            self._describe(comparison, steps)
+            self._judge(comparison)
+            self._carry_out(self._journal(comparison, steps, units, wanted))
+        return self.outcome
+
+    def plan(self) -> Outcome:
+        """Check mode: reads only, but lets the checkers judge the future set where that is possible."""
+        journal = self.book.read()
+        if journal is not None:
+            self.outcome.changed = True
+            self.outcome.recovered = "finished" if journal.phase in (SWAPPED, COMMITTED) else "undone"
+            self.outcome.warnings.append("an earlier run was killed; the next run without check mode picks it up first")
+        comparison, manifest = self._compare()
+        steps = self._steps(comparison, self._show_leniently(), {})
+        if comparison.changes or not all(map(is_idle, steps)):
+            self._describe(comparison, steps)
+            self._judge_leniently(comparison, known=manifest is not None)
+        return self.outcome
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def _compare(self) -> Tuple[Comparison, Optional[Manifest]]:
+        self.observe("compare", self.spec.name)
+        manifest = read_manifest(self.state_root, self.spec.name)
+        others = other_owners(self.state_root, self.spec.name)
+        comparison = compare(self.spec, manifest or Manifest(), others)
+        self.outcome.changes = comparison.changes
+        return comparison, manifest
+
+    def _steps(self, comparison: Comparison, units: Dict[str, UnitState], owed: Owed) -> List[ServiceStep]:
+        return [
+            plan_step(service, units[service.name], comparison.changes, owed.get(service.name, "none"))
+            for service in self.spec.services
+        ]
+
+    def _show_leniently(self) -> Dict[str, UnitState]:
+        names = [service.name for service in self.spec.services]
+        try:
+            return self.manager.show(names)
+        except ConfigSetError as error:
+            self.outcome.warnings.append(f"{error}; the plan assumes that no unit runs yet")
+            return {name: UnitState(name) for name in names}
+
+    def _describe(self, comparison: Comparison, steps: List[ServiceStep]) -> None:
+        self.outcome.changed = True
+        self.outcome.units = {step.name: step.action for step in steps if step.action != "none"}
+        ranking = ("none", "stop", "reload", "start", "restart")
+        self.outcome.action = max(self.outcome.units.values(), key=ranking.index, default="none")
+
+    # -- judging -------------------------------------------------------------------------------------------------
+
+    def _judge(self, comparison: Comparison) -> None:
+        missing = missing_programs(self.spec.check)
+        if missing:
+            raise Problems(
+                f"check: the program {name} is not installed, so the set cannot be judged; install it first"
+                for name in missing
+            )
+        self._rehearse(comparison, self.directory)
+
+    def _judge_leniently(self, comparison: Comparison, known: bool) -> None:
+        missing = missing_programs(self.spec.check)
+        if missing:
+            self.outcome.warnings.append(f"not judged: {', '.join(missing)} is not installed yet")
+        elif comparison.unknown_accounts and self.spec.check:
+            self.outcome.warnings.append(f"not judged: {'; '.join(comparison.unknown_accounts)} yet")
+        else:
+            try:
+                self._rehearse(comparison, self.directory if os.path.isdir(self.directory) else None)
+            except RehearsalImpossible as error:
+                self.outcome.warnings.append(f"not judged: {error}")
+            except Rejected as error:
+                # Before its first installation a set may refer to what earlier tasks only pretended to make.
+                if known:
+                    raise
+                self.outcome.warnings.append(f"{error}\nThis may be for want of things that a real run makes first.")
+
+    def _rehearse(self, comparison: Comparison, state: Optional[str]) -> None:
+        if not self.spec.check:
+            return
+        self.observe("rehearse", self.spec.name)
+        try:
+            rehearse(comparison.changes, self.spec.check, self.spec.check_timeout, _token(), state)
+        except Rejected:
+            self.outcome.judged = True
+            raise
+        self.outcome.judged = True
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    def _journal(
+        self, comparison: Comparison, steps: List[ServiceStep], units: Dict[str, UnitState], wanted: Manifest
+    ) -> Journal:
+        changes = tuple(comparison.changes)
+        acting = any(step.action in ("start", "restart", "reload") for step in steps)
+        return Journal(
+            token=_token(),
+            phase=PREPARED,
+            changes=changes,
+            steps=tuple(step for step in steps if not is_idle(step)),
+            probes=self.spec.probes,
+            daemon_reload=any(is_unit_file(change.path) for change in changes)
+            or (acting and any(unit.stale for unit in units.values())),
+            manifest=wanted,
+            keep=self.spec.keep,
+        )
+
+    def _carry_out(self, journal: Journal) -> None:
+        self.book.open(journal)
+        try:
+            swap(journal.changes, journal.token, self.observe)
+            self.observe("swapped", self.spec.name)
+            journal = self.book.advance(journal, SWAPPED)
+            activate(journal, self.manager, self.observe)
+            self.observe("commit", self.spec.name)
+            journal = self.book.advance(journal, COMMITTED)
+        except Exception as error:
+            self._way_back(journal, error)
+            self.outcome.put_back = True
+            raise ConfigSetError(f"{_words(error)}\nThe previous set is back in place.") from error
+        self.book.close_committed(journal)
+
+    def _settle(self, manifest: Optional[Manifest], wanted: Manifest) -> None:
+        """Everything is as wanted; only the records may have to catch up."""
+        if manifest != wanted:
+            write_json(os.path.join(self.directory, "manifest.json"), wanted.to_json())
+        journal = self.book.read()
+        if journal is not None:
+            self.book.forget(journal)
+
+    # -- going back ----------------------------------------------------------------------------------------------
+
+    def _way_back(self, journal: Journal, cause: Exception) -> None:
+        try:
+            errors = self._undo(journal)
+        except Exception as error:
+            errors = [_words(error)]
+        if errors:
+            raise PutBackFailed(
+                f"{_words(cause)}\nand the previous set could not be brought back either:\n" + "\n".join(errors)
+                + "\nThe journal is kept: repair the cause and run again."
+            ) from cause
+        self.book.forget(journal)
+
+    def _undo(self, journal: Journal) -> List[str]:
+        """Files back, services back on them; the errors of services are returned, as files matter more."""
+        self.observe("undo", self.spec.name)
+        errors: List[str] = []
+        services = journal.phase != PREPARED
+        if services:
+            journal = self.book.advance(journal, UNDOING)
+            errors += stop_newcomers(journal, self.manager, self.observe)
+        sweep(journal.changes, journal.token)
+        put_back(journal.changes, journal.token, self.observe)
+        if services:
+            errors += revive(journal, self.manager, self.observe)
+        return errors
+
+    def _recover(self) -> Owed:
+        """Finish or undo what a killed run left; returns what could not be given back to which unit."""
+        self.observe("recover", self.spec.name)
+        journal = self.book.read()
+        self.book.remove_leftovers(journal)
+        if journal is None:
+            return {}
+        self.outcome.changed = True
+        if journal.phase == SWAPPED:
+            try:
+                activate(journal, self.manager, self.observe)
+                journal = self.book.advance(journal, COMMITTED)
+            except ConfigSetError as error:
+                self.outcome.warnings.append(f"an earlier, killed run could not be finished and is undone: {error}")
+        if journal.phase == COMMITTED:
+            self.book.close_committed(journal)
+            self.outcome.recovered = "finished"
+            return {}
+        self.outcome.recovered = "undone"
+        errors = self._undo(journal)
+        if errors:
+            # The set to come is judged before it is used; it may well be the repair, so do not stop here.
+            self.outcome.warnings.append("while undoing an earlier run: " + "\n".join(errors))
+            return owed_after_failed_way_back(journal)
+        self.book.forget(journal)
+        return {}
+
+
+def _token() -> str:
+    return secrets.token_hex(4)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, ConfigSetError) else f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _locked(path: str, timeout: float) -> Iterator[None]:
+    """One run of a set at a time; the kernel frees the lock of a killed one."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise ConfigSetError(f"another run of this set holds {path} for {timeout:g} s already") from None
+                time.sleep(0.2)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Atomic JSON records, and the manifest: what a set owns on this host."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any, Dict, Optional, Set, Tuple
+
+from .model import SetSpec
+from .swap import sync_directory, write_new
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Paths that the set has put in place (value: whether the content is secret)."""
+
+    files: Dict[str, bool] = field(default_factory=dict)
+    links: Tuple[str, ...] = ()
+    made: Tuple[str, ...] = ()  # directories that did not exist before the set needed them
+    secrets: Tuple[str, ...] = field(default=(), repr=False)  # to mask yesterday's values in today's diff
+
+    @property
+    def paths(self) -> Set[str]:
+        return {*self.files, *self.links}
+
+    @classmethod
+    def of(cls, spec: SetSpec, made: Tuple[str, ...]) -> Manifest:
+        files = {f.path: f.secret for f in spec.files if f.content is not None}
+        return cls(files, tuple(link.path for link in spec.links), made, spec.secrets)
+
+    def to_json(self) -> Dict[str, Any]:
+        return {"files": self.files, "links": self.links, "made": self.made, "secrets": self.secrets}
+
+    @classmethod
+    def from_json(cls, data: Dict[str, Any]) -> Manifest:
+        return cls(data["files"], tuple(data["links"]), tuple(data["made"]), tuple(data["secrets"]))
+
+
+def write_json(path: str, data: Any) -> None:
+    """Replace path atomically and durably; readable by its owner only."""
+    temporary = path + ".new"
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    write_new(temporary, json.dumps(data).encode(), 0o600)
+    os.replace(temporary, path)
+    sync_directory(os.path.dirname(path))
+
+
+def read_json(path: str) -> Optional[Any]:
+    try:
+        with open(path, "rb") as stream:
+            return json.loads(stream.read())
+    except FileNotFoundError:
+        return None
+
+
+def read_manifest(state_root: str, name: str) -> Optional[Manifest]:
+    data = read_json(os.path.join(state_root, name, "manifest.json"))
+    return None if data is None else Manifest.from_json(data)
+
+
+def other_owners(state_root: str, name: str) -> Dict[str, str]:
+    """Which path belongs to which other set on this host."""
+    owners: Dict[str, str] = {}
+    try:
+        names = os.listdir(state_root)
+    except FileNotFoundError:
+        return owners
+    for other in names:
+        manifest = None if other == name else read_manifest(state_root, other)
+        if manifest:
+            owners.update(dict.fromkeys(manifest.paths, other))
+    return owners

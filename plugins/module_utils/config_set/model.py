@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The vocabulary of a configuration set: what is wanted, what has to change, what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from .nodes import Node
+
+STATE_ROOT = "/var/lib/hardened/config_set"
+
+# Called before each step with its name and subject; tests raise or kill from here.
+Observer = Callable[[str, str], None]
+
+STEPS = (
+    "lock", "recover", "compare", "rehearse", "backup", "journal", "make", "stage", "rename", "remove", "attributes",
+    "swapped", "daemon-reload", "enable", "act", "verify", "probe", "commit", "undo", "undo-services", "manifest",
+    "previous", "forget",
+)  # fmt: skip
+
+# Strength of what a change asks of a service: the strongest of a set wins.
+ACTIONS = ("none", "reload", "restart")
+
+
+def ignore_step(_step: str, _subject: str) -> None:
+    """The observer of production runs."""
+
+
+@dataclass(frozen=True)
+class FileSpec:
+    path: str
+    content: Optional[bytes] = field(repr=False)  # None: the file has to be absent
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o644
+    secret: bool = False
+    on_change: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class DirectorySpec:
+    path: str
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o755
+    purge: bool = False
+    exclude: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LinkSpec:
+    path: str
+    target: str
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    name: str
+    state: str = "started"
+    enabled: Optional[bool] = None
+    on_change: str = "reload"
+
+
+@dataclass(frozen=True)
+class ProbeSpec:
+    command: Tuple[str, ...] = ()
+    tcp: Optional[str] = None
+    http: Optional[Dict[str, Any]] = field(default=None, repr=False)
+    socket: Optional[str] = None
+    deadline: float = 30.0
+    interval: float = 0.5
+
+
+@dataclass(frozen=True)
+class SetSpec:
+    name: str
+    files: Tuple[FileSpec, ...] = ()
+    directories: Tuple[DirectorySpec, ...] = ()
+    links: Tuple[LinkSpec, ...] = ()
+    check: Tuple[Tuple[str, ...], ...] = ()
+    services: Tuple[ServiceSpec, ...] = ()
+    probes: Tuple[ProbeSpec, ...] = ()
+    secrets: Tuple[str, ...] = field(default=(), repr=False)
+    keep: int = 1
+    check_timeout: float = 60.0
+    lock_timeout: float = 120.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path's way from what lies there to what is wanted."""
+
+    path: str
+    before: Node
+    after: Node
+    trigger: Optional[str] = None  # what it asks of the services; None: what each service says itself
+    secret: bool = False
+
+    def reversed(self) -> Change:
+        return Change(self.path, self.after, self.before, self.trigger, self.secret)
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """What systemd knows of a unit."""
+
+    name: str
+    found: bool = False
+    running: bool = False
+    failed: bool = False
+    enabled: Optional[bool] = False  # None: cannot be enabled or disabled (static, generated)
+    stale: bool = False  # its unit file on disk is newer than what systemd has loaded
+    description: str = "unknown"
+
+
+@dataclass(frozen=True)
+class ServiceStep:
+    """What a run still owes to a unit, and how the unit was before."""
+
+    name: str
+    action: str  # none | reload | restart | start | stop
+    enable: Optional[bool]  # None: leave as it is
+    was_running: bool
+    was_enabled: Optional[bool]
+    was_failed: bool = False
+
+
+@dataclass
+class Outcome:
+    changed: bool = False
+    changes: List[Change] = field(default_factory=list)
+    action: str = "none"
+    judged: bool = False
+    recovered: str = "none"
+    put_back: bool = False
+    units: Dict[str, str] = field(default_factory=dict)  # unit -> planned or done action
+    warnings: List[str] = field(default_factory=list)
+
+    @property
+    def files_changed(self) -> List[str]:
+        return [change.path for change in self.changes]

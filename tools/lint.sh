@@ -2,7 +2,7 @@
 # Runs every check of the given kinds (default: all), also after one has failed, and names the failed ones.
 # Files are what git tracks or would track, so that nothing generated is judged.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" LC_ALL=C.UTF-8
 
 failed=()

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fleet: the hosts of one Molecule scenario, or of the lab itself, from boot to removal."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import socket
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from . import images, network, paths
+from .podman import LabError, host_options, podman, podman_json, run
+
+BOOT_DEADLINE = 60
+LAB = "lab"
+
+
+@dataclass(frozen=True)
+class Host:
+    name: str
+    debian: str
+    groups: tuple[str, ...] = ()
+    variables: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    name: str
+    hosts: tuple[Host, ...]
+    registry: bool
+
+    @classmethod
+    def load(cls, name: str) -> Fleet:
+        """Read a fleet's hosts from its Molecule scenario; the lab is the default scenario's fleet."""
+        scenario = paths.CHECKOUT / "molecule" / ("default" if name == LAB else name) / "molecule.yml"
+        if not scenario.exists():
+            raise LabError(f"there is no fleet {name!r}: {scenario.relative_to(paths.CHECKOUT)} does not exist")
+        platforms = yaml.safe_load(scenario.read_text(encoding="utf-8"))["platforms"]
+        forced = os.environ.get("DEBIAN")
+        hosts = tuple(
+            Host(
+                name=platform["name"],
+                debian=forced or str(platform["debian"]),
+                groups=tuple(platform.get("groups", ())),
+                variables=dict(platform.get("variables", {})),
+            )
+            for platform in platforms
+        )
+        managed = tuple(host for host in hosts if host.groups)
+        return cls(name, managed, registry=any(not host.groups for host in hosts))
+
+    @property
+    def all_names(self) -> list[str]:
+        return [host.name for host in self.hosts] + (["registry-1"] if self.registry else [])
+
+    def addresses(self) -> dict[str, str]:
+        subnet = network.ensure(self.name)
+        first = int(subnet.network_address) + network.FIRST_HOST
+        return {name: str(ipaddress.IPv4Address(first + number)) for number, name in enumerate(self.all_names)}
+
+    def up(self) -> dict[str, str]:
+        """Boot what is not running and return the addresses by host name."""
+        wanted = {host.name: host.debian for host in self.hosts}
+        base = {debian: images.base_image(debian) for debian in sorted(set(wanted.values()))}
+        image = {name: base[debian] for name, debian in wanted.items()}
+        if self.registry:
+            image["registry-1"] = images.registry_image()
+        addresses = self.addresses()
+        running = self._running()
+        missing = [name for name in self.all_names if name not in running]
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            list(pool.map(lambda name: self._boot(name, image[name], addresses), missing))
+            list(pool.map(self._wait, self.all_names, addresses.values()))
+        return addresses
+
+    def down(self) -> None:
+        """Remove every object of this fleet, whatever state an earlier run left it in."""
+        labels = ["--filter", f"label={paths.LABEL}={paths.CHECKOUT_ID}", "--filter", f"label=hardened.lab.fleet={self.name}"]
+        containers = podman("ps", "--all", "--quiet", *labels).split()
+        if containers:
+            podman("rm", "--force", "--volumes", "--time", "2", *containers)
+        volumes = podman("volume", "ls", "--quiet", *labels).split()
+        if volumes:
+            podman("volume", "rm", "--force", *volumes)
+        network.remove(self.name)
+        # A shared connection to a host that is gone would fail the first task on its successor.
+        shutil.rmtree(paths.control_sockets(self.name), ignore_errors=True)
+
+    def shell(self, host: str, command: list[str]) -> int:
+        """Open a root shell on a host (or run a command there); returns its exit code."""
+        if host not in self.all_names:
+            raise LabError(f"no host {host!r} in fleet {self.name!r}; it has {', '.join(self.all_names)}")
+        terminal = ["--interactive", *(["--tty"] if os.isatty(0) else [])]
+        argv = ["podman", "exec", *terminal, self.container(host), *(command or ["bash", "--login"])]
+        return os.spawnvp(os.P_WAIT, "podman", argv)
+
+    def container(self, host: str) -> str:
+        return paths.object_name(self.name, host)
+
+    def _running(self) -> set[str]:
+        label = f"label=hardened.lab.fleet={self.name}"
+        mine = podman_json("ps", "--filter", label, "--filter", f"label={paths.LABEL}={paths.CHECKOUT_ID}")
+        names = {name for container in mine for name in container["Names"]}
+        return {host for host in self.all_names if self.container(host) in names}
+
+    def _boot(self, name: str, image: str, addresses: dict[str, str]) -> None:
+        container = self.container(name)
+        podman("rm", "--force", "--volumes", container, check=False)
+        labels = [f"{paths.LABEL}={paths.CHECKOUT_ID}", f"hardened.lab.fleet={self.name}"]
+        for label_of in ("docker", "containerd"):
+            volume = f"{container}-{label_of}"
+            podman("volume", "rm", "--force", volume, check=False)
+            podman("volume", "create", *(f"--label={label}" for label in labels), volume)
+        podman(
+            *("run", "--detach", "--name", container, "--hostname", name, *host_options()),
+            *(f"--label={label}" for label in labels),
+            # Else every host derives its machine id, and from that its MAC address, from the same virtual machine.
+            *("--env", f"container_uuid={uuid.uuid4()}"),
+            *("--network", paths.object_name(self.name), "--ip", addresses[name]),
+            *(f"--add-host={other}:{address}" for other, address in addresses.items() if other != name),
+            # A nested engine cannot put its overlays on the overlay that is this host's root.
+            *("--volume", f"{container}-docker:/var/lib/docker", "--volume", f"{container}-containerd:/var/lib/containerd"),
+            *("--volume", f"{public_key()}:/home/{images.USER}/.ssh/lab.pub:ro"),
+            image,
+        )
+        podman("exec", "--interactive", container, "sh", "-ec", AUTHORIZE)
+
+    def _wait(self, name: str, address: str) -> None:
+        deadline = time.monotonic() + BOOT_DEADLINE
+        while time.monotonic() < deadline:
+            try:
+                with socket.create_connection((address, 22), timeout=1) as connection:
+                    if connection.recv(4) == b"SSH-":
+                        return
+            except OSError:
+                pass
+            time.sleep(0.2)
+        log = podman("logs", "--tail", "20", self.container(name), check=False)
+        raise LabError(f"{name} ({address}) did not answer on port 22 within {BOOT_DEADLINE} s:\n{log}")
+
+
+# sshd wants the file to be the user's own, which a mounted one is not.
+AUTHORIZE = f"cd /home/{images.USER}/.ssh && install -o {images.USER} -g {images.USER} -m 0600 lab.pub authorized_keys"
+
+
+def private_key() -> Path:
+    """Return the lab's own SSH key, made at first use."""
+    key = paths.private_directory(paths.STATE) / "ssh_key"
+    if not key.exists():
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "hardened-lab", "-f", str(key)])
+    return key
+
+
+def public_key() -> Path:
+    return private_key().with_suffix(".pub")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the lab adds to an ordinary inventory: addresses, the way in, and secrets that only this checkout knows."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import paths
+from .fleet import LAB, Fleet, private_key
+from .images import USER
+from .podman import podman, run
+
+LAB_INVENTORY = paths.CHECKOUT / "inventories" / "lab"
+SECRETS = ("app_secret_key", "app_admin_api_key", "postgres_app_password", "pki_ca_passphrase")
+HEADER = "# Written by molecule/shared/lab.py; a new fleet writes it anew.\n"
+
+
+def directory(fleet_name: str) -> Path:
+    """The inventory to pass to Ansible for a fleet."""
+    return LAB_INVENTORY if fleet_name == LAB else paths.STATE / fleet_name / "inventory"
+
+
+def write(fleet: Fleet, addresses: dict[str, str], variables: dict[str, Any]) -> Path:
+    """Complete the fleet's inventory; `variables` are what the lab's services add, such as the image's digest."""
+    target = directory(fleet.name)
+    group_vars = target / "group_vars" / "all"
+    group_vars.mkdir(parents=True, exist_ok=True)
+    if fleet.name != LAB:
+        _link(group_vars / "main.yml", LAB_INVENTORY / "group_vars" / "all" / "main.yml")
+    known_hosts = paths.private_directory(paths.STATE / fleet.name) / "known_hosts"
+    known_hosts.write_text(_host_keys(fleet, addresses), encoding="ascii")
+    options = f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
+    hosts = {host.name: {"ansible_host": addresses[host.name], **host.variables} for host in fleet.hosts}
+    groups = {
+        group: {"hosts": {host.name: {} for host in fleet.hosts if group in host.groups}}
+        for group in sorted({group for host in fleet.hosts for group in host.groups})
+    }
+    connection = {
+        "ansible_user": USER,
+        "ansible_ssh_private_key_file": str(private_key()),
+        "ansible_ssh_common_args": options,
+        "ansible_control_path_dir": str(paths.control_sockets(fleet.name)),
+    }
+    document = {"all": {"hosts": hosts, "children": groups, "vars": {**connection, **variables}}}
+    (target / "generated.yml").write_text(HEADER + yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    _ensure_secrets(group_vars / "secrets.yml")
+    return target
+
+
+def read(fleet_name: str) -> dict[str, Any]:
+    """The variables that every host of the fleet has, as the inventory's own file states them."""
+    main = directory(fleet_name) / "group_vars" / "all" / "main.yml"
+    loaded: dict[str, Any] = yaml.safe_load(main.read_text(encoding="utf-8"))
+    return loaded
+
+
+def vault_password_file() -> Path:
+    password = paths.private_directory(paths.STATE) / "vault-password"
+    if not password.exists():
+        password.touch(mode=0o600)
+        password.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")
+    return password
+
+
+def _ensure_secrets(path: Path) -> None:
+    if path.exists():
+        return
+    clear = yaml.safe_dump({name: secrets.token_urlsafe(48) for name in SECRETS})
+    vault = [str(paths.VENV_BIN / "ansible-vault"), "encrypt"]
+    # Through standard input and output: the clear text never touches the disk.
+    path.write_text(run([*vault, "--vault-id", f"lab@{vault_password_file()}", "--encrypt-vault-id", "lab", "--output", "-", "-"], stdin=clear).stdout, encoding="ascii")
+
+
+def _host_keys(fleet: Fleet, addresses: dict[str, str]) -> str:
+    # Read over podman, which is trusted, so that SSH can be strict from the first connection on.
+    lines = []
+    for host in fleet.hosts:
+        key = podman("exec", fleet.container(host.name), "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2]
+        lines.append(f"{addresses[host.name]} {' '.join(key)}\n")
+    return "".join(lines)
+
+
+def _link(link: Path, target: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)

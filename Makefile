@@ -74,8 +74,8 @@ molecule: setup ## One Molecule scenario: make molecule SCENARIO=postgres DEBIAN
 	@molecule test --scenario-name $(SCENARIO)
 molecule-%: setup
 	@molecule test --scenario-name $*
-bench: setup ## Time the second deploy of the booted lab beside thirty template tasks
-	@$(PYTHON) tests/bench/bench.py
+bench: setup ## Time the booted lab's second deploy beside thirty template tasks (ARGS= for the deploy)
+	@$(PYTHON) tests/bench/bench.py $(ARGS)
 
 # --- files that tools rewrite ---
 

@@ -43,3 +43,12 @@ def test_lock_names_public_registries_only() -> None:
         text = lock.read_text(encoding="utf-8")
         hosts = set(re.findall(r"[a-z]+://([^/\"]*)", text))
         assert hosts <= {"pypi.org", "files.pythonhosted.org"}, lock
+
+
+SCENARIOS = sorted(path.parent for path in ROOT.glob("molecule/*/molecule.yml"))
+
+
+@pytest.mark.parametrize("scenario", [pytest.param(path, id=path.name) for path in SCENARIOS])
+def test_scenario_verifies_something(scenario: Path) -> None:
+    # Molecule only remarks that it found no tests, and passes.
+    assert list((scenario / "tests").glob("test_*.py")), f"molecule/{scenario.name}/tests/ has no tests"

@@ -113,7 +113,8 @@ def names_set_by(task: dict[str, Any]) -> Iterator[str]:
 
 @per_role
 def test_variables_carry_the_prefix(role: Role) -> None:
-    ours = re.compile(rf"_{{0,2}}{role.prefix}")
+    # Ansible's own are set for a task to change how it connects.
+    ours = re.compile(rf"_{{0,2}}{role.prefix}|ansible_")
     called_role = re.compile(r"ansible\.builtin\.(import|include)_role")
     strangers = [f"defaults: {name}" for name in role.defaults if not name.startswith(role.prefix)]
     for path in yaml_files(role.path / "vars"):

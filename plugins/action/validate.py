@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judges the variables of the whole fleet in one call on the controller, before any host is contacted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.techsaas.hardened.plugins.module_utils.problem_report import table
+from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import (
+    Specification,
+    SpecificationError,
+    build,
+)
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.fleet_validator import FleetValidator
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.variable_resolver import Resolver
+
+_FILES = {
+    "argument_specs": "meta/argument_specs.yml",
+    "validation": "meta/validation.yml",
+    "defaults": "defaults/main.yml",
+    "vars": "vars/main.yml",
+}
+# What a host's own variables lack, because they belong to the run.
+_OF_THE_RUN = (
+    "ansible_check_mode",
+    "ansible_config_file",
+    "ansible_diff_mode",
+    "ansible_verbosity",
+    "ansible_version",
+    "groups",
+    "hostvars",
+    "inventory_dir",
+    "playbook_dir",
+)
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        _result, options = self.validate_argument_spec(
+            argument_spec={
+                "hosts": {"type": "list", "elements": "str"},
+                "required": {"type": "list", "elements": "str", "default": []},
+                "required_groups": {"type": "list", "elements": "str"},
+                "path": {"type": "path"},
+                "fail": {"type": "bool", "default": True},
+            }
+        )
+        root = Path(options["path"]) if options["path"] else Path(__file__).resolve().parents[2]
+        try:
+            spec = self._specification(root)
+        except SpecificationError as error:
+            raise AnsibleActionFail(f"The specification in {root} is wrong: {error}") from error
+        problems = self._problems(spec, options, task_vars)
+        result: dict[str, Any] = {"changed": False, "problems": problems}
+        if problems and options["fail"]:
+            result.update(failed=True, msg=table(problems))
+        elif not problems:
+            result["msg"] = "The variables of all hosts are valid."
+        return result
+
+    def _problems(
+        self, spec: Specification, options: Mapping[str, Any], task_vars: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        groups, hostvars = task_vars["groups"], task_vars["hostvars"]
+        shared = {name: task_vars[name] for name in _OF_THE_RUN if name in task_vars}
+        validator = FleetValidator(spec, Resolver(self._loader), shared, options["required"])
+        wanted = options["required_groups"]
+        validator.groups(groups, spec.required_groups if wanted is None else wanted)
+        for host in options["hosts"] or groups["all"]:
+            if host in hostvars:
+                validator.host(str(host), hostvars.raw_get(host))
+            else:
+                validator.report.add(
+                    "inventory", "UNKNOWN_HOST", "has no such host", "correct its name", str(host)
+                )
+        validator.reused_secrets()
+        return validator.report.rows()
+
+    def _specification(self, root: Path) -> Specification:
+        environment = self._read(root / "meta/environment.yml")
+        named = {role for roles in (environment.get("groups") or {}).values() for role in roles or ()}
+        present = {path.parent.parent.name for path in (root / "roles").glob("*/meta/argument_specs.yml")}
+        roles = {
+            role: {kind: self._read(root / "roles" / role / name) for kind, name in _FILES.items()}
+            for role in sorted(named | present)
+            if (root / "roles" / role).is_dir()
+        }
+        return build(environment, roles)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        if not path.is_file():
+            return {}
+        # "unsafe" spares a deep copy of what is only read here.
+        content = self._loader.load_from_file(str(path), unsafe=True, trusted_as_template=True)
+        return dict(content or {})

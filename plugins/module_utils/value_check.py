@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One value against one option: strict about types, silent about the value itself."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import Finding
+from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import MISSING, Option
+from ansible_collections.techsaas.hardened.plugins.module_utils.value_kinds import KINDS
+
+_NAMES = {
+    "str": "a text",
+    "path": "a text (a path)",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a dictionary",
+}
+_WORDS = {"true", "false", "yes", "no", "on", "off"}
+
+
+def check(option: Option, value: Any, loose: bool = False) -> list[Finding]:
+    """Findings for `value`; `loose` is for values that could only be written as texts (templates, -e name=value)."""
+    return list(_check(option, value, loose, ""))
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """The known name that was probably meant, or nothing."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    return close[0] if close else ""
+
+
+def _check(option: Option, value: Any, loose: bool, where: str) -> Iterator[Finding]:
+    if value is None:
+        if option.required:
+            yield Finding("REQUIRED", "must be set, but is empty", "give it a value", where)
+        elif option.default is not None and option.default is not MISSING and option.type != "raw":
+            rule = f"must be {_NAMES.get(option.type, 'set')}, is empty"
+            yield Finding("TYPE", rule, "give it a value, or remove the line", where)
+        return
+    if not _fits(option.type, value, loose):
+        yield _wrong_type(option.type, value, where)
+        return
+    if option.choices and not isinstance(value, (list, dict)) and value not in option.choices:
+        yield _choice(option, where)
+    if (
+        isinstance(value, (str, list, dict))
+        and not value
+        and (option.required or option.check.get("empty") is False)
+    ):
+        yield Finding("EMPTY", "must not be empty", "give it a value", where)
+    elif isinstance(value, list):
+        yield from _list(option, value, loose, where)
+    elif isinstance(value, dict):
+        yield from _dict(option, value, loose, where)
+    else:
+        yield from _scalar(option, value, where)
+
+
+def _fits(kind: str, value: Any, loose: bool) -> bool:
+    if kind in ("str", "path"):
+        return isinstance(value, str)
+    if kind == "bool":
+        return isinstance(value, bool) or (loose and isinstance(value, str) and value.lower() in _WORDS)
+    if kind == "int":
+        return (isinstance(value, int) and not isinstance(value, bool)) or (
+            loose and isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,18}", value) is not None
+        )
+    if kind == "float":
+        return (isinstance(value, (int, float)) and not isinstance(value, bool)) or (
+            loose
+            and isinstance(value, str)
+            and re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,18})?", value) is not None
+        )
+    if kind == "list":
+        return isinstance(value, (list, tuple))
+    if kind == "dict":
+        return isinstance(value, Mapping)
+    return True
+
+
+def _wrong_type(kind: str, value: Any, where: str) -> Finding:
+    fixes = {
+        "str": "put it in quotes" if isinstance(value, (int, float)) else "write one text, in quotes",
+        "bool": "write true or false, without quotes",
+        "int": "write the number without quotes and unit",
+        "list": "write one item a line, each after a dash",
+        "dict": "write 'key: value' lines below it",
+    }
+    rule = f"must be {_NAMES.get(kind, kind)}, is {_kind_of(value)}"
+    return Finding("TYPE", rule, fixes.get(kind, "correct the type"), where)
+
+
+def _kind_of(value: Any) -> str:
+    for types, name in (
+        (bool, "bool"),
+        (str, "str"),
+        (int, "int"),
+        (float, "float"),
+        (Mapping, "dict"),
+        ((list, tuple), "list"),
+    ):
+        if isinstance(value, types):
+            return _NAMES[name]
+    return "something else"
+
+
+def _choice(option: Option, where: str) -> Finding:
+    # A hidden option must not even say what it may be.
+    words = ", ".join(str(choice) for choice in option.choices)
+    rule = "must be one of the documented values" if option.secret else f"must be one of: {words}"
+    return Finding("CHOICE", rule, "choose one of them", where)
+
+
+def _list(option: Option, value: Sequence[Any], loose: bool, where: str) -> Iterator[Finding]:
+    rules = option.check
+    if len(value) < rules.get("min_items", 0):
+        yield Finding("COUNT", f"must have at least {rules['min_items']} items", "add items", where)
+    if "max_items" in rules and len(value) > rules["max_items"]:
+        yield Finding("COUNT", f"must have at most {rules['max_items']} items", "remove items", where)
+    if rules.get("unique") or rules.get("kind") == "origin":
+        texts = [item for item in value if isinstance(item, str)]
+        if len(set(texts)) < len(texts):
+            yield Finding("DUPLICATE", "must not have an item twice", "remove the repeated items", where)
+    element = Option(
+        name=option.name,
+        type=option.elements or "raw",
+        choices=option.choices,
+        secret=option.secret,
+        options=option.options,
+        required=True,
+        check={
+            key: rule
+            for key, rule in rules.items()
+            if key not in ("min_items", "max_items", "unique", "empty")
+        },
+    )
+    for index, item in enumerate(value):
+        yield from _check(element, item, loose, f"{where}[{index}]")
+
+
+def _dict(option: Option, value: Mapping[Any, Any], loose: bool, where: str) -> Iterator[Finding]:
+    if option.options is None:
+        return
+    for key in value:
+        if key not in option.options:
+            yield _unknown_key(str(key), list(option.options), where)
+    for name, inner in option.options.items():
+        if name in value:
+            yield from _check(inner, value[name], loose, f"{where}.{name}")
+        elif inner.required:
+            yield Finding("REQUIRED", "must be set", "add this key", f"{where}.{name}")
+
+
+def _unknown_key(key: str, known: list[str], where: str) -> Finding:
+    meant = nearest(key, known)
+    # Something that is no plain key may be a value that slipped into its place.
+    named = f"key {key}" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,31}", key) and meant else "a key"
+    fix = f"did you mean {meant}?" if meant else f"known keys: {', '.join(sorted(known))}"
+    return Finding("UNKNOWN_KEY", f"has {named} that does not exist", fix, where)
+
+
+def _scalar(option: Option, value: Any, where: str) -> Iterator[Finding]:
+    rules = option.check
+    if isinstance(value, str) and (value or option.required):
+        for finding in KINDS[rules.get("kind", "text")](value, rules):
+            yield finding._replace(where=where + finding.where)
+        if "pattern" in rules and not re.fullmatch(rules["pattern"], value):
+            rule = rules.get("rule", "must have the documented form")
+            yield Finding("PATTERN", rule, rules.get("fix", "see the description of the option"), where)
+        if rules.get("kind") != "secret" and len(value) < rules.get("min_length", 0):
+            rule = f"must have at least {rules['min_length']} characters"
+            yield Finding("TOO_SHORT", rule, "make it longer", where)
+    number = _number(option.type, value)
+    if number is not None:
+        low, high = rules.get("min"), rules.get("max")
+        if (low is not None and number < low) or (high is not None and number > high):
+            yield Finding("RANGE", _range_rule(low, high), "choose a number in this range", where)
+
+
+def _number(kind: str, value: Any) -> float | None:
+    if kind not in ("int", "float") or isinstance(value, bool):
+        return None
+    return float(value)
+
+
+def _range_rule(low: Any, high: Any) -> str:
+    if high is None:
+        return f"must be at least {low}"
+    return f"must be at most {high}" if low is None else f"must lie between {low} and {high}"

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a text may say, by kind. Each kind yields findings; none of them repeats the value."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable
+
+from ansible_collections.techsaas.hardened.plugins.module_utils.image_reference import ReferenceProblem, parse
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import (
+    MIN_LENGTH,
+    Finding,
+    findings,
+)
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})+")
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
+_ORIGIN = re.compile(r"https://([^/?#@:\s]+|\[[0-9a-f:]+\])(?::(\d+))?", re.ASCII)
+_RESERVED = (
+    "localhost",
+    "local",
+    "test",
+    "example",
+    "invalid",
+    "internal",
+    "example.com",
+    "example.net",
+    "example.org",
+)
+_PATTERNS = {
+    "name": (
+        r"[a-z][a-z0-9_-]{0,62}",
+        "must start with a lower case letter and go on with lower case letters, digits, - or _",
+        "for example: production",
+    ),
+    "release": (
+        r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}",
+        "must be letters, digits, and . _ + -",
+        "for example: 1.4.2",
+    ),
+    "duration": (
+        r"[1-9]\d{0,8}(?:ms|s|m|h|d|w)",
+        "must be a number with a unit: ms, s, m, h, d, or w",
+        "for example: 30s",
+    ),
+    "size": (
+        r"[1-9]\d{0,11}[kKmMgG]?",
+        "must be a number of bytes, or with a unit: k, m, or g",
+        "for example: 10m",
+    ),
+    "rate": (
+        r"[1-9]\d{0,6}r/[sm]",
+        "must be a number of requests per second or minute",
+        "for example: 10r/s",
+    ),
+    "path": (
+        r"/(?:[^\0\n]*[^/\0\n])?",
+        "must be an absolute path without a slash at its end",
+        "start it with /",
+    ),
+    "unit": (
+        r"[A-Za-z0-9:_.@\\-]{1,240}\.(?:service|socket|timer|target|mount|path)",
+        "must be the name of a systemd unit",
+        "for example: nginx.service",
+    ),
+    "user": (
+        r"[a-z_][a-z0-9_-]{0,30}",
+        "must be a system user or group name",
+        "use lower case letters, digits, - and _",
+    ),
+    "port": (r"[1-9]\d{0,4}", "must be a port number", "for example: 8443"),
+    "digest": (
+        r"sha256:[0-9a-f]{64}",
+        "must be sha256: and 64 hexadecimal digits",
+        "copy it from the registry's answer",
+    ),
+    "email": (r"[^@\s]+@[^@\s]+\.[^@\s]+", "must be an e-mail address", "for example: ops@example.net"),
+}
+Params = Mapping[str, Any]
+Kind = Callable[[str, Params], Iterator[Finding]]
+
+
+def _secret(value: str, params: Params) -> Iterator[Finding]:
+    yield from findings(value, params.get("min_length", MIN_LENGTH))
+
+
+def _domain(value: str, _params: Params) -> Iterator[Finding]:
+    if not _DOMAIN.fullmatch(value):
+        yield Finding(
+            "DOMAIN",
+            "must be a domain name: lower case labels with dots between, without scheme, port, or path",
+            "for example: api.example.net (international names in their xn-- form)",
+        )
+
+
+def _host(value: str, _params: Params) -> Iterator[Finding]:
+    if not _HOST_NAME.fullmatch(value) and not _is_address(value):
+        yield Finding("HOST", "must be a host name or an address", "write it without scheme and port")
+
+
+def _origin(value: str, params: Params) -> Iterator[Finding]:
+    match = _ORIGIN.fullmatch(value)
+    host, port = (match.group(1), match.group(2)) if match else ("", None)
+    fix = "for example: https://app.example.net, without a path, not even a slash"
+    if not match or host != host.lower() or not host.isascii() or "*" in host:
+        yield Finding(
+            "ORIGIN", "must be exactly https://HOST or https://HOST:PORT in lower case, no wildcard", fix
+        )
+    elif _is_address(host.strip("[]")) or not _DOMAIN.fullmatch(host):
+        yield Finding("ORIGIN", "must name a host by its full domain name", fix)
+    elif port is not None and (not 1 <= int(port) <= 65535 or port.startswith("0") or port == "443"):
+        yield Finding("ORIGIN", "must have a port between 1 and 65535, and none for 443", fix)
+    elif params.get("reserved", "deny") == "deny" and any(
+        host == r or host.endswith(f".{r}") for r in _RESERVED
+    ):
+        yield Finding("ORIGIN", "must not name a reserved domain (localhost, .test, .example, ...)", fix)
+
+
+def _image(value: str, params: Params) -> Iterator[Finding]:
+    try:
+        reference = parse(value)
+    except ReferenceProblem as problem:
+        yield Finding("IMAGE", f"the image reference {problem}", problem.fix)
+        return
+    if params.get("digest") and not reference.digest:
+        yield Finding(
+            "IMAGE",
+            "must name the image by digest: a tag may be moved to another image",
+            "add @sha256:DIGEST, as the registry's push printed it",
+        )
+
+
+def _address(value: str, _params: Params) -> Iterator[Finding]:
+    if not _is_address(value):
+        yield Finding("ADDRESS", "must be an IPv4 or IPv6 address", "for example: 192.0.2.10")
+
+
+def _cidr(value: str, _params: Params) -> Iterator[Finding]:
+    try:
+        ipaddress.ip_network(value, strict=True)
+    except ValueError:
+        yield Finding(
+            "CIDR",
+            "must be an address range whose host part is zero",
+            "for example: 192.0.2.0/24, or 192.0.2.10/32",
+        )
+
+
+def _certificate(value: str, _params: Params) -> Iterator[Finding]:
+    if not re.search(r"-----BEGIN CERTIFICATE-----\n[\s\S]+?\n-----END CERTIFICATE-----", value):
+        yield Finding(
+            "CERTIFICATE", "must be a certificate in PEM form", "paste it with its BEGIN and END lines"
+        )
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _by_pattern(code: str, pattern: str, rule: str, fix: str) -> Kind:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(value: str, _params: Params) -> Iterator[Finding]:
+        if not compiled.fullmatch(value):
+            yield Finding(code, rule, fix)
+
+    return check
+
+
+KINDS: dict[str, Kind] = {
+    "secret": _secret,
+    "domain": _domain,
+    "host": _host,
+    "origin": _origin,
+    "image": _image,
+    "address": _address,
+    "cidr": _cidr,
+    "certificate": _certificate,
+    "text": lambda value, params: iter(()),
+    **{name: _by_pattern(name.upper(), *parts) for name, parts in _PATTERNS.items()},
+}

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Resolves variables of many hosts one by one: every failure is caught and becomes a code, nothing becomes a message.
+
+Compiling a template costs half a millisecond and more. So values without a template are never templated, the plainest
+templates are put together here, and everything else is shared between hosts that see the very same ingredients.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ansible.errors import AnsibleUndefinedVariable
+from ansible.parsing.vault import EncryptedString
+from ansible.template import Templar, is_trusted_as_template, trust_as_template
+from jinja2 import Environment, TemplateSyntaxError, meta, nodes
+
+try:
+    from ansible._internal._datatag._tags import Origin
+except ImportError:  # pragma: no cover - only the place of a value is lost
+    Origin = None
+
+_STARTS = ("{{", "{%", "{#")
+# These see variables that their text does not name.
+_BLIND = re.compile(r"\b(vars|varnames|template|first_found|extract|random|now|password|pipe)\b")
+_GLOBALS = frozenset(
+    "lookup query q range dict lipsum cycler joiner namespace now undef omit true false none".split()
+)
+# Known only while a play runs on the host: a value made of them cannot be judged beforehand.
+_LATER = re.compile(
+    r"_|ansible_(?!check_mode|version|verbosity|inventory_sources|host$|port$|user$)|hardened_host$|item$"
+)
+_PARSER = Environment(  # noqa: S701 - it parses, it does not render
+    extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"], keep_trailing_newline=True
+)
+
+
+class Outcome(NamedTuple):
+    """What became of a value. `code` is empty when all went well; `detail` names variables, never values."""
+
+    code: str
+    value: Any = None
+    detail: str = ""
+    templated: bool = False
+
+
+class _Recipe(NamedTuple):
+    """A template's names, and its pieces when it is only texts and names."""
+
+    names: frozenset[str]
+    pieces: tuple[tuple[bool, str], ...] | None
+    shareable: bool
+    broken: bool
+
+
+LATER = Outcome("LATER")
+UNSET = Outcome("UNSET")
+
+
+class Resolver:
+    def __init__(self, loader: Any) -> None:
+        self._templar = Templar(loader=loader, variables={})
+        self._recipes: dict[str, _Recipe] = {}
+        # Each entry keeps its value alive, so that an identity in a key is never given to another object.
+        self._expressions: dict[str, str] = {}
+        self._dynamic: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+        self._outcomes: dict[tuple[int, ...], tuple[Any, Outcome]] = {}
+
+    def resolve(self, value: Any, variables: Mapping[str, Any]) -> Outcome:
+        strings = self._strings(value)
+        if not strings:
+            return Outcome("", value)
+        names: dict[str, Any] = {}
+        shareable = self._walk(strings, variables, names)
+        # Hidden from templates by play-level magic, or simply absent: which of the two decides what can be said.
+        absent = [name for name in names if name not in variables]
+        if any(_LATER.match(name) for name in absent):
+            return LATER
+        key = (id(value), *(id(kept) for kept in names.values()))
+        if shareable and key in self._outcomes:
+            return self._outcomes[key][1]
+        outcome = self._render(value, variables, absent, names)
+        if shareable:
+            self._outcomes[key] = ((value, tuple(names.values())), outcome)
+        return outcome
+
+    def holds(self, expression: str, variables: Mapping[str, Any]) -> Outcome:
+        """The truth of a Jinja expression of the specification, as the value of the outcome."""
+        template = self._expressions.setdefault(
+            expression, trust_as_template("{{ (" + expression + ") | bool }}")
+        )
+        return self.resolve(template, variables)
+
+    def is_plain(self, value: Any) -> bool:
+        return not self._strings(value)
+
+    def _strings(self, value: Any) -> tuple[Any, ...]:
+        """The templates and encrypted texts in a value; empty for nearly all values, and remembered."""
+        known = self._dynamic.get(id(value))
+        if known is None:
+            known = (value, tuple(_dynamic_strings(value)))
+            self._dynamic[id(value)] = known
+        return known[1]
+
+    def _walk(self, strings: tuple[Any, ...], variables: Mapping[str, Any], names: dict[str, Any]) -> bool:
+        """Collects everything that the strings depend on, however indirectly; False where that cannot be known."""
+        shareable = True
+        for text in strings:
+            if isinstance(text, EncryptedString):
+                continue
+            recipe = self._recipe_of(text)
+            shareable = shareable and recipe.shareable
+            for name in recipe.names:
+                if name not in names and name not in _GLOBALS:
+                    names[name] = value = variables.get(name)
+                    shareable = self._walk(self._strings(value), variables, names) and shareable
+        return shareable
+
+    def _recipe_of(self, text: str) -> _Recipe:
+        recipe = self._recipes.get(text)
+        if recipe is None:
+            recipe = self._recipes[str(text)] = _recipe(text)
+        return recipe
+
+    def _render(
+        self, value: Any, variables: Mapping[str, Any], absent: list[str], names: Mapping[str, Any]
+    ) -> Outcome:
+        try:
+            simple = self._assemble(value, variables)
+            if simple is not None:
+                return simple
+            self._templar.available_variables = dict(variables)
+            return Outcome("", self._templar.template(value), templated=True)
+        except Exception as error:
+            return _failure(error, absent, names, value)
+
+    def _assemble(self, value: Any, variables: Mapping[str, Any]) -> Outcome | None:
+        """Texts with plain names between, as most derived values are; None when the template engine must do it."""
+        if isinstance(value, EncryptedString) or not isinstance(value, str):
+            return None
+        pieces = self._recipe_of(value).pieces
+        if pieces is None:
+            return None
+        parts = []
+        for is_name, text in pieces:
+            part = self._plain(variables[text], variables) if is_name and text in variables else text
+            if is_name and (part is None or text not in variables):
+                return None
+            parts.append(part)
+        if len(parts) == 1:
+            # Alone, a name keeps the type of its value.
+            return Outcome("", parts[0], templated=True)
+        if not all(isinstance(part, str) for part in parts):
+            return None
+        return Outcome("", "".join(parts), templated=True)
+
+    def _plain(self, value: Any, variables: Mapping[str, Any]) -> Any:
+        """A piece as it will be, or None where that is for the template engine to say."""
+        if self.is_plain(value):
+            return value
+        # Without templates in what it refers to, so that a circle ends at the engine and not here.
+        if isinstance(value, str) and not isinstance(value, EncryptedString):
+            names = self._recipe_of(value).names
+            if all(name in variables and self.is_plain(variables[name]) for name in names):
+                outcome = self.resolve(value, variables)
+                return None if outcome.code else outcome.value
+        return None
+
+
+def origin(value: Any) -> str:
+    """FILE:LINE that a value was written in, if Ansible knows."""
+    tag = Origin.get_tag(value) if Origin is not None else None
+    if tag is None or not tag.path:
+        return (tag.description or "") if tag is not None and tag.description != "<unknown>" else ""
+    return f"{tag.path}:{tag.line_num}" if tag.line_num else str(tag.path)
+
+
+def _dynamic_strings(value: Any) -> Iterator[Any]:
+    if isinstance(value, EncryptedString):
+        yield value
+    elif isinstance(value, str):
+        if any(start in value for start in _STARTS) and is_trusted_as_template(value):
+            yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _dynamic_strings(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _dynamic_strings(item)
+
+
+def _recipe(text: str) -> _Recipe:
+    try:
+        tree = _PARSER.parse(str(text))
+    except TemplateSyntaxError:
+        return _Recipe(frozenset(), None, True, True)
+    names = frozenset(meta.find_undeclared_variables(tree))
+    return _Recipe(names, _pieces(tree), not _BLIND.search(text), False)
+
+
+def _pieces(tree: nodes.Template) -> tuple[tuple[bool, str], ...] | None:
+    pieces: list[tuple[bool, str]] = []
+    for node in tree.body:
+        for part in node.nodes if isinstance(node, nodes.Output) else [node]:
+            if isinstance(part, nodes.TemplateData):
+                pieces.append((False, part.data))
+            elif isinstance(part, nodes.Name) and part.name not in _GLOBALS:
+                pieces.append((True, part.name))
+            else:
+                return None
+    return tuple(pieces)
+
+
+def _failure(error: BaseException, absent: list[str], names: Mapping[str, Any], value: Any) -> Outcome:
+    kinds: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(kinds) < 20:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__ or cause.__context__
+    if "AnsibleValueOmittedError" in kinds:
+        return UNSET
+    if "RecursionError" in kinds:
+        return Outcome("RECURSIVE", detail=", ".join(sorted(names)))
+    if any("Vault" in kind or "Decrypt" in kind for kind in kinds):
+        return Outcome("VAULT")
+    if isinstance(error, AnsibleUndefinedVariable) or "UndefinedError" in kinds:
+        return Outcome("UNDEFINED", detail=", ".join(sorted(absent)))
+    if "TemplateSyntaxError" in kinds or "TemplateAssertionError" in kinds:
+        return Outcome("SYNTAX")
+    plugin = re.match(
+        r"The (lookup|filter|test) plugin '([A-Za-z0-9_.]{1,80})'", str(getattr(error, "message", ""))
+    )
+    if plugin:
+        return Outcome(
+            "LOOKUP" if plugin.group(1) == "lookup" else "TEMPLATE",
+            detail=f"{plugin.group(1)} {plugin.group(2)}",
+        )
+    return Outcome("TEMPLATE")

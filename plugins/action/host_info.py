@@ -6,22 +6,46 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
     TRANSFERS_FILES = False
+    _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        fail = boolean(arguments.pop("fail", True), strict=True)
         before = time.time()
-        result: dict[str, Any] = self._execute_module(
-            module_name="techsaas.hardened.host_info", module_args=self._task.args, task_vars=task_vars
-        )
+        try:
+            result: dict[str, Any] = self._execute_module(
+                module_name="techsaas.hardened.host_info", module_args=arguments, task_vars=task_vars
+            )
+        except AnsibleConnectionFailure as error:
+            if fail:
+                raise
+            return _problem(
+                "UNREACHABLE", error.message, "check its address, that it runs, and that SSH lets you in"
+            )
+        except AnsibleError as error:
+            if fail:
+                raise
+            return _problem(
+                "HOST_INFO", error.message, "check that the host lets its user run Python, with become"
+            )
         after = time.time()
+        if result.get("failed") and not fail:
+            said = str(result.get("msg") or result.get("module_stderr") or "no reason given")
+            return _problem(
+                "HOST_INFO", said, "check that the host lets its user run Python 3.9 or newer, with become"
+            )
         facts = result.get("ansible_facts", {}).get("hardened_host")
         if facts:
             facts["clock_skew"] = clock_skew(before, facts["time"], after)
+            result["problems"] = []
         return result
 
 
@@ -30,3 +54,8 @@ def clock_skew(before: float, host: float, after: float) -> float:
     if host < before:
         return round(host - before, 3)
     return round(host - after, 3) if host > after else 0.0
+
+
+def _problem(code: str, message: Any, fix: str) -> dict[str, Any]:
+    first_line = str(message).strip().partition("\n")[0][:200] or "no reason given"
+    return {"changed": False, "problems": [{"code": code, "message": first_line, "fix": fix}]}

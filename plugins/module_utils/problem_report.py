@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ class _Key(NamedTuple):
 class Report:
     def __init__(self) -> None:
         self._rows: dict[_Key, tuple[dict[str, None], dict[str, None]]] = {}
+        self._unnamed: dict[_Key, int] = {}
 
     def add(self, variable: str, code: str, rule: str, fix: str, host: str = "", file: str = "") -> None:
         """`host` is empty for what concerns no single host; `file` is FILE:LINE where the cause was written."""
@@ -29,10 +31,12 @@ class Report:
         if file:
             files[file] = None
 
-    def add_row(self, row: dict[str, Any]) -> None:
-        """A row that another report made: its hosts are taken as they are."""
-        for host in row.get("all_hosts") or row.get("hosts") or [""]:
-            self.add(row.get("variable", ""), row["code"], row["rule"], row["fix"], host, row.get("file", ""))
+    def add_row(self, row: Mapping[str, Any]) -> None:
+        """A row that another report made, which names only some of its hosts."""
+        key = _Key(row["variable"], row["code"], row["rule"], row["fix"])
+        for host in row.get("hosts") or [""]:
+            self.add(*key, host=host, file=row.get("file", ""))
+        self._unnamed[key] = max(0, row.get("host_count", 0) - len(row.get("hosts") or []))
 
     def rows(self) -> list[dict[str, Any]]:
         result = []
@@ -40,7 +44,7 @@ class Report:
             row: dict[str, Any] = {
                 **key._asdict(),
                 "hosts": list(hosts)[:_SHOWN],
-                "host_count": len(hosts),
+                "host_count": len(hosts) + self._unnamed.get(key, 0),
             }
             if files:
                 row["file"] = ", ".join(_short(name) for name in list(files)[:_FILES])

@@ -34,6 +34,13 @@ options:
       - Whether to return the parsed JSON records of C(/var/lib/hardened).
     type: bool
     default: true
+  fail:
+    description:
+      - Whether a host that cannot be reached, or cannot run modules, fails the task.
+      - With V(false) such a host has RV(problems) and no facts, and stays in the play, so that
+        M(techsaas.hardened.preflight_report) can list it among all other problems.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -65,6 +72,21 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+problems:
+  description: Why nothing is known about the host; empty when all went well.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: V(UNREACHABLE) or V(HOST_INFO).
+      type: str
+    message:
+      description: What was answered.
+      type: str
+    fix:
+      description: What to do about it.
+      type: str
 ansible_facts:
   description: The facts, all under one name.
   returned: always
@@ -189,6 +211,7 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "certificates": {"type": "list", "elements": "str", "default": []},
             "records": {"type": "bool", "default": True},
+            "fail": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )

@@ -1,0 +1,141 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: preflight_report
+short_description: One report of all problems of a fleet
+version_added: 0.1.0
+description:
+  - Brings together what M(techsaas.hardened.validate), M(techsaas.hardened.host_info), M(techsaas.hardened.image_info)
+    and other checks have found, judges each host by its facts, and fails with one report that lists everything, or
+    succeeds with a verdict of one line.
+  - A host without the fact C(hardened_host) counts as unreachable.
+  - Runs once, on the controller, whatever the play's hosts; it needs no connection. Use it in a play on C(localhost),
+    because a play whose hosts are all unreachable runs no task.
+options:
+  problems:
+    description:
+      - Problems that C(validate) returned.
+    type: list
+    elements: dict
+    default: []
+  checks:
+    description:
+      - Names of variables that tasks on the hosts have registered. Each may have C(problems), a list of dictionaries
+        with C(code), C(message), and C(fix), and optionally C(variable).
+    type: list
+    elements: str
+    default: []
+  hosts:
+    description:
+      - Hosts to report on. By default all hosts of the inventory. Under C(--limit) give
+        C(ansible_play_hosts_all) of the play that has looked at them.
+    type: list
+    elements: str
+  releases:
+    description:
+      - Distributions and versions that are supported.
+    type: list
+    elements: str
+    default: [debian 12, debian 13]
+  memory_mb:
+    description:
+      - MiB of memory that a host must have.
+    type: int
+    default: 400
+  disk_free_mb:
+    description:
+      - MiB that must be free in the root file system, and in C(/var) and C(/var/lib) where they are file systems.
+    type: int
+    default: 1024
+  clock_skew:
+    description:
+      - Seconds by which clocks may differ, from the controller's and from one another.
+    type: float
+    default: 5.0
+  cgroup_versions:
+    description:
+      - Versions of control groups that are accepted.
+    type: list
+    elements: int
+    default: [1, 2]
+  fail:
+    description:
+      - Whether a problem fails the task.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.conn
+  - ansible.builtin.action_common_attributes.flow
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  become:
+    support: none
+  bypass_host_loop:
+    support: full
+  bypass_task_loop:
+    support: none
+  check_mode:
+    support: full
+    details: Nothing is ever changed.
+  connection:
+    support: none
+  delegation:
+    support: none
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: all
+seealso:
+  - module: techsaas.hardened.validate
+  - module: techsaas.hardened.host_info
+  - module: techsaas.hardened.image_info
+author:
+  - The techsaas.hardened maintainers (@techsaas)
+"""
+
+EXAMPLES = r"""
+- name: Judge the inventory
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Every variable of every host
+      techsaas.hardened.validate:
+        fail: false
+      register: preflight_variables
+
+- name: Look at the hosts
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: What each host is
+      techsaas.hardened.host_info:
+        fail: false
+      register: preflight_host
+
+- name: Report
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: All problems at once
+      techsaas.hardened.preflight_report:
+        problems: "{{ preflight_variables.problems }}"
+        checks: [preflight_host]
+"""
+
+RETURN = r"""
+problems:
+  description: All problems, equal ones of several hosts as one, in the form that M(techsaas.hardened.validate) uses.
+  returned: always
+  type: list
+  elements: dict
+"""

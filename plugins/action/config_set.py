@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.text.converters import to_bytes
 from ansible.plugins.action import ActionBase
 from ansible.template import generate_ansible_template_vars, trust_as_template
-
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.arguments import (
     ARGUMENT_SPEC,
     SOURCES,
@@ -20,6 +21,7 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.argum
     pack,
 )
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.mask import Masker, values_of
+from jinja2 import TemplateSyntaxError
 
 try:
     from ansible.module_utils.secrets import register_secret
@@ -27,7 +29,11 @@ except ImportError:  # ansible-core before 2.22 masks nothing by itself
     register_secret = None
 
 
-class ActionModule(ActionBase):
+class TemplateFailed(Exception):
+    """A template could not be rendered; says where."""
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
     """Action of techsaas.hardened.config_set."""
 
     _supports_async = False
@@ -50,7 +56,9 @@ class ActionModule(ActionBase):
     def _arguments(self) -> tuple[dict[str, Any], list[str]]:
         """The task's arguments with defaults filled in; ill-typed options are reported and left out."""
         result = ArgumentSpecValidator(ARGUMENT_SPEC).validate(self._task.args)
-        problems = list(result.error_messages)
+        messages = list(dict.fromkeys(result.error_messages))
+        # The validator words some mistakes twice, once within a longer message.
+        problems = [m for m in messages if not any(m != other and m in other for other in messages)]
         if "contents" in self._task.args:
             problems.append("contents: is filled in by the plugin, use files")
         arguments = dict(result.validated_parameters)
@@ -60,7 +68,9 @@ class ActionModule(ActionBase):
         arguments["name"] = str(arguments.get("name") or "unnamed")
         return arguments, problems
 
-    def _contents(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> tuple[dict[str, bytes], list[str]]:
+    def _contents(
+        self, arguments: dict[str, Any], task_vars: dict[str, Any]
+    ) -> tuple[dict[str, bytes], list[str]]:
         """The content of every file, or why there is none."""
         contents: dict[str, bytes] = {}
         problems: list[str] = []
@@ -68,15 +78,18 @@ class ActionModule(ActionBase):
             source = next((kind for kind in SOURCES if item.get(kind) is not None), None)
             if source is None or item.get("state") == "absent":
                 continue
+            place = f"files[{number}] ({item.get('path')}).{source}"
             try:
                 contents[item.get("path", "")] = self._content(source, item, task_vars)
+            except TemplateFailed as failure:
+                problems.append(f"{place}: {failure}")
             except (AnsibleError, OSError, UnicodeError) as error:
-                problems.append(f"files[{number}] ({item.get('path')}): {source} {_label(source, item)}: {_reason(error)}")
+                problems.append(f"{place}: {_reason(error, None)}")
         return contents, problems
 
     def _content(self, source: str, item: dict[str, Any], task_vars: dict[str, Any]) -> bytes:
         if source == "content":
-            return to_bytes(item["content"], errors="surrogate_or_strict")
+            return _encode(item["content"])
         if source == "template":
             return self._render(item["template"], item["path"], task_vars)
         path = self._find_needle("files", item["source"])
@@ -95,20 +108,29 @@ class ActionModule(ActionBase):
         roots = [*task_vars.get("ansible_search_path", []), self._loader.get_basedir(), os.path.dirname(path)]
         search = [place for root in roots for place in (os.path.join(root, "templates"), root)]
         templar = self._templar.copy_with_new_env(searchpath=search, available_variables=variables)
-        text = trust_as_template(self._loader.get_text_file_contents(path))
-        rendered = templar.template(text, escape_backslashes=False, overrides={"trim_blocks": True})
-        return to_bytes("" if rendered is None else rendered, errors="surrogate_or_strict")
+        text = self._loader.get_text_file_contents(path)
+        try:
+            rendered = templar.template(
+                trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True}
+            )
+        except AnsibleError as error:
+            raise TemplateFailed(f"{path}: {_reason(error, text)}") from error
+        return _encode("" if rendered is None else rendered)
 
     def _register(self, arguments: dict[str, Any], contents: dict[str, bytes]) -> None:
         """Let newer versions of ansible-core hide the values too, wherever else they may appear."""
         if register_secret is not None:
-            for value in values_of(arguments["secrets"], _secret_contents(arguments, contents), ()):
+            # Not the single words of a secret file: those could blank out the rest of the play's output.
+            whole = [content.decode("utf-8", "replace") for content in _secret_contents(arguments, contents)]
+            for value in filter(None, [*values_of(arguments["secrets"], (), ()), *whole]):
                 register_secret(value)
 
     def _ship(
         self, arguments: dict[str, Any], contents: dict[str, bytes], task_vars: dict[str, Any]
     ) -> dict[str, Any]:
-        files = [{key: value for key, value in item.items() if key not in SOURCES} for item in arguments["files"]]
+        files = [
+            {key: value for key, value in item.items() if key not in SOURCES} for item in arguments["files"]
+        ]
         sent = _without_none({**arguments, "files": files, "contents": pack(contents)})
         with self._pipelining() as possible:
             if not possible and (arguments["secrets"] or any(item["secret"] for item in files)):
@@ -139,6 +161,10 @@ def _is_list_of(value: Any, elements: str) -> bool:
     return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
+def _encode(value: Any) -> bytes:
+    return bytes(to_bytes(value, errors="surrogate_or_strict"))
+
+
 def _without_none(value: Any) -> Any:
     """The module's own validation takes None for a value that was given."""
     if isinstance(value, dict):
@@ -146,12 +172,30 @@ def _without_none(value: Any) -> Any:
     return [_without_none(item) for item in value] if isinstance(value, list) else value
 
 
-def _label(source: str, item: dict[str, Any]) -> str:
-    return "" if source == "content" else str(item[source])
+def _reason(error: BaseException, template: str | None) -> str:
+    """The error in one line, with the template's line where that can be known."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1:
+        places = dict.fromkeys(
+            line.removesuffix(" on the Ansible Controller.") for line in lines if line[0] == "/"
+        )
+        lines = [f"{lines[0]}; searched in {', '.join(places)}" if places else " ".join(lines)]
+    line = _line_of(error, template) if template else None
+    return (f"line {line}: " if line else "") + lines[0]
 
 
-def _reason(error: BaseException) -> str:
-    return str(error)
+def _line_of(error: BaseException, template: str) -> int | None:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, TemplateSyntaxError):
+            return cause.lineno
+        cause = cause.__cause__
+    # Nothing tells where an undefined name was met, but its first use is a good guess.
+    name = re.search(r"'(\w+)' is undefined|has no attribute '(\w+)'", str(error))
+    if name:
+        word = re.compile(rf"\b{name[1] or name[2]}\b")
+        return next((n for n, line in enumerate(template.splitlines(), 1) if word.search(line)), None)
+    return None
 
 
 def _secret_contents(arguments: dict[str, Any], contents: dict[str, bytes]) -> list[bytes]:

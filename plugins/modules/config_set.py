@@ -288,10 +288,9 @@ diff:
   elements: dict
 """
 
-from typing import Any, NoReturn
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.arguments import (
     ARGUMENT_SPEC,
     to_spec,
@@ -310,7 +309,7 @@ def main() -> None:
     run(module)
 
 
-def run(module: Any) -> NoReturn:
+def run(module: Any) -> None:
     spec = to_spec(module.params)
     engine = Engine(spec, Systemd())
     error = None
@@ -318,14 +317,18 @@ def run(module: Any) -> NoReturn:
         engine.plan() if module.check_mode else engine.apply()
     except (ConfigSetError, OSError) as caught:
         error = caught
+        engine.outcome.failed(error)
     masker = masker_for(spec, engine.outcome.changes, STATE_ROOT)
     for warning in engine.outcome.warnings:
         module.warn(masker.text(warning))
-    result = to_result(spec, engine.outcome, masker)
+    result = to_result(engine.outcome, masker)
     if error is None:
         module.exit_json(**result)
-    # Without the exception itself: its text is not masked.
-    module.fail_json(msg=masker.text(f"configuration set '{spec.name}': {error}"), exception=None, **result)
+    else:
+        # Without the exception itself: its text is not masked.
+        module.fail_json(
+            msg=masker.text(f"configuration set '{spec.name}': {error}"), exception=None, **result
+        )
 
 
 if __name__ == "__main__":

@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Callable, Dict, List, Protocol, Sequence
+from typing import Callable, Protocol
 
 from .errors import ConfigSetError, ServiceError
 from .journal import Journal
 from .model import ACTIONS, Change, Observer, ServiceSpec, ServiceStep, UnitState
 from .probe import wait_for
 
+Owed = dict[str, str]
 STARTING = ("start", "restart", "reload")
 
 
 class ServiceManager(Protocol):
-    def show(self, names: Sequence[str]) -> Dict[str, UnitState]: ...
+    def show(self, names: Sequence[str]) -> dict[str, UnitState]: ...
 
     def daemon_reload(self) -> None: ...
 
@@ -25,12 +27,14 @@ class ServiceManager(Protocol):
 
     def act(self, action: str, name: str) -> None: ...
 
-    def reset_failed(self, names: Sequence[str]) -> None: ...
+    def reset_failed(self, name: str) -> None: ...
 
     def last_words(self, name: str) -> str: ...
 
 
-def plan_step(spec: ServiceSpec, unit: UnitState, changes: Sequence[Change], owed: str = "none") -> ServiceStep:
+def plan_step(
+    spec: ServiceSpec, unit: UnitState, changes: Sequence[Change], owed: str = "none"
+) -> ServiceStep:
     """What the unit needs, from its state now, the changes of the set, and what an earlier run still owes it."""
     asked = _strongest([owed, *(_asks(change, spec) for change in changes)])
     action = "none"
@@ -96,28 +100,32 @@ def _verify(names: Sequence[str], manager: ServiceManager, observe: Observer) ->
             raise ServiceError(f"{name} is {unit.description} after its start{manager.last_words(name)}")
 
 
-def stop_newcomers(journal: Journal, manager: ServiceManager, observe: Observer) -> List[str]:
+def stop_newcomers(journal: Journal, manager: ServiceManager, observe: Observer) -> list[str]:
     """First half of the way back, while the new files are still there: what did not run before stops again."""
-    errors: List[str] = []
+    errors: list[str] = []
+    units: dict[str, UnitState] = {}
+    _attempt(errors, lambda: units.update(manager.show([step.name for step in journal.steps])))
     for step in journal.steps:
+        if step.name not in units or not units[step.name].found:
+            continue
         if step.action in STARTING and not step.was_running:
             observe("undo-services", step.name)
             _attempt(errors, partial(manager.act, "stop", step.name))
             if not step.was_failed:
-                _attempt(errors, partial(manager.reset_failed, [step.name]))
+                manager.reset_failed(step.name)
         if step.enable is not None and step.was_enabled is not None:
             _attempt(errors, partial(manager.enable if step.was_enabled else manager.disable, [step.name]))
     return errors
 
 
-def revive(journal: Journal, manager: ServiceManager, observe: Observer) -> List[str]:
+def revive(journal: Journal, manager: ServiceManager, observe: Observer) -> list[str]:
     """Second half, the old files being back: what ran before runs on them again."""
-    errors: List[str] = []
+    errors: list[str] = []
     if journal.daemon_reload:
         _attempt(errors, manager.daemon_reload)
     steps = [step for step in journal.steps if step.was_running and step.action != "none"]
     names = [step.name for step in steps]
-    units: Dict[str, UnitState] = {}
+    units: dict[str, UnitState] = {}
     _attempt(errors, lambda: units.update(manager.show(names)))
     for step in steps:
         observe("undo-services", step.name)
@@ -128,16 +136,16 @@ def revive(journal: Journal, manager: ServiceManager, observe: Observer) -> List
     return errors
 
 
-def owed_after_failed_way_back(journal: Journal) -> Dict[str, str]:
+def owed_after_failed_way_back(journal: Journal) -> Owed:
     """Units that may still run on anything: whatever comes next has to reach them."""
-    owed: Dict[str, str] = {}
+    owed: Owed = {}
     for step in journal.steps:
         if step.was_running and step.action != "none":
             owed[step.name] = step.action if step.action in ACTIONS else "restart"
     return owed
 
 
-def _attempt(errors: List[str], call: Callable[[], object]) -> None:
+def _attempt(errors: list[str], call: Callable[[], object]) -> None:
     try:
         call()
     except ServiceError as error:

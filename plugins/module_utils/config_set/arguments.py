@@ -11,7 +11,8 @@ import json
 import os
 import re
 import zlib
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from .mask import SHORTEST
 from .model import DirectorySpec, FileSpec, LinkSpec, ProbeSpec, ServiceSpec, SetSpec
@@ -22,7 +23,7 @@ PROBES = ("command", "tcp", "http", "socket")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 MODE = re.compile(r"0?[0-7]{3}|[0-7]{4}")
 
-ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "files": {
         "type": "list",
@@ -105,11 +106,13 @@ ARGUMENT_SPEC: Dict[str, Dict[str, Any]] = {
 Arguments = Mapping[str, Any]
 
 
-def find_problems(arguments: Arguments) -> List[str]:
+def find_problems(arguments: Arguments) -> list[str]:
     """Everything that is wrong with arguments of the right types, each with its place and the way to mend it."""
-    problems: List[str] = []
+    problems: list[str] = []
     if not NAME.fullmatch(arguments["name"]):
-        problems.append(f"name: '{arguments['name']}' must be 1 to 64 of A-Z a-z 0-9 _ . @ - and begin with A-Z a-z 0-9")
+        problems.append(
+            f"name: '{arguments['name']}' must be 1 to 64 of A-Z a-z 0-9 _ . @ - and begin with A-Z a-z 0-9"
+        )
     problems += _path_problems(arguments)
     for place, item in _items(arguments, "files"):
         problems += _file_problems(place, item)
@@ -121,36 +124,45 @@ def find_problems(arguments: Arguments) -> List[str]:
             problems.append(f"{place}.target: must not be empty")
     for number, argv in enumerate(arguments["check"]):
         if not argv or not all(isinstance(word, str) and word for word in argv):
-            problems.append(f"check[{number}]: must be a list of words, the program first, such as [nginx, -t]")
+            problems.append(
+                f"check[{number}]: must be a list of words, the program first, such as [nginx, -t]"
+            )
     for place, item in _items(arguments, "probe"):
         problems += _probe_problems(place, item)
     names = [item["name"] for item in arguments["services"]]
-    problems += [f"services: '{name}' is named more than once" for name in sorted({n for n in names if names.count(n) > 1})]
+    problems += [
+        f"services: '{name}' is named more than once"
+        for name in sorted({n for n in names if names.count(n) > 1})
+    ]
     for number, value in enumerate(arguments["secrets"]):
         if 0 < len(value) < SHORTEST:
-            problems.append(f"secrets[{number}]: is shorter than {SHORTEST} characters, too short to be masked; use a longer one")
+            problems.append(
+                f"secrets[{number}]: is shorter than {SHORTEST} characters, too short to be masked; use a longer one"
+            )
     if arguments["keep"] < 0:
         problems.append("keep: must not be negative")
     return problems
 
 
-def _items(arguments: Arguments, option: str) -> Iterator[tuple[str, Dict[str, Any]]]:
+def _items(arguments: Arguments, option: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, item in enumerate(arguments[option]):
         label = item.get("path") or item.get("name")
         yield (f"{option}[{number}] ({label})" if label else f"{option}[{number}]"), item
 
 
-def _path_problems(arguments: Arguments) -> List[str]:
-    problems: List[str] = []
-    seen: Dict[str, str] = {}
-    leaves: Dict[str, str] = {}
+def _path_problems(arguments: Arguments) -> list[str]:
+    problems: list[str] = []
+    seen: dict[str, str] = {}
+    leaves: dict[str, str] = {}
     for option in ("files", "links", "directories"):
         for place, item in _items(arguments, option):
             path = item["path"]
             if not path.startswith("/"):
                 problems.append(f"{place}.path: must be absolute")
             elif path != os.path.normpath(path) or path.startswith("//") or path == "/":
-                problems.append(f"{place}.path: must be written plainly, as {os.path.normpath('/' + path.lstrip('/'))}")
+                problems.append(
+                    f"{place}.path: must be written plainly, as {os.path.normpath('/' + path.lstrip('/'))}"
+                )
             if path in seen:
                 problems.append(f"{place}.path: is already used by {seen[path]}")
             seen.setdefault(path, place)
@@ -163,7 +175,7 @@ def _path_problems(arguments: Arguments) -> List[str]:
     return problems
 
 
-def _file_problems(place: str, item: Arguments) -> List[str]:
+def _file_problems(place: str, item: Arguments) -> list[str]:
     given = [source for source in SOURCES if item.get(source) is not None]
     if item["state"] == "absent":
         return [f"{place}: is absent, so it takes no {' or '.join(given)}"] if given else []
@@ -173,10 +185,10 @@ def _file_problems(place: str, item: Arguments) -> List[str]:
     return []
 
 
-def _probe_problems(place: str, item: Arguments) -> List[str]:
+def _probe_problems(place: str, item: Arguments) -> list[str]:
     from .probe import split_address
 
-    problems: List[str] = []
+    problems: list[str] = []
     given = [kind for kind in PROBES if item.get(kind)]
     if len(given) != 1:
         problems.append(f"{place}: needs exactly one of {', '.join(PROBES)}")
@@ -203,7 +215,7 @@ def pack(contents: Mapping[str, bytes]) -> str:
     return base64.b64encode(zlib.compress(plain.encode())).decode()
 
 
-def unpack(packed: Optional[str]) -> Dict[str, bytes]:
+def unpack(packed: str | None) -> dict[str, bytes]:
     if not packed:
         return {}
     plain = json.loads(zlib.decompress(base64.b64decode(packed)))
@@ -217,7 +229,9 @@ def to_spec(arguments: Arguments) -> SetSpec:
         name=arguments["name"],
         files=tuple(_file(item, contents) for item in arguments["files"]),
         directories=tuple(
-            DirectorySpec(d["path"], d["owner"], d["group"], int(d["mode"], 8), d["purge"], tuple(d["exclude"]))
+            DirectorySpec(
+                d["path"], d["owner"], d["group"], int(d["mode"], 8), d["purge"], tuple(d["exclude"])
+            )
             for d in arguments["directories"]
         ),
         links=tuple(LinkSpec(item["path"], item["target"]) for item in arguments["links"]),
@@ -235,11 +249,22 @@ def to_spec(arguments: Arguments) -> SetSpec:
 def _file(item: Arguments, contents: Mapping[str, bytes]) -> FileSpec:
     content = None if item["state"] == "absent" else contents[item["path"]]
     return FileSpec(
-        item["path"], content, item["owner"], item["group"], int(item["mode"], 8), item["secret"], item["on_change"]
+        item["path"],
+        content,
+        item["owner"],
+        item["group"],
+        int(item["mode"], 8),
+        item["secret"],
+        item["on_change"],
     )
 
 
 def _probe(item: Arguments) -> ProbeSpec:
     return ProbeSpec(
-        tuple(item["command"] or ()), item["tcp"], item["http"], item["socket"], item["deadline"], item["interval"]
+        tuple(item["command"] or ()),
+        item["tcp"],
+        item["http"],
+        item["socket"],
+        item["deadline"],
+        item["interval"],
     )

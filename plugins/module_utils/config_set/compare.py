@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import fnmatch
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from .errors import Problems
 from .manifest import Manifest
@@ -20,26 +20,26 @@ PARENT_MODE = 0o755
 
 @dataclass
 class Comparison:
-    changes: List[Change] = field(default_factory=list)
-    made: Tuple[str, ...] = ()  # directories that exist, or will, because of this set
-    unknown_accounts: List[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    made: tuple[str, ...] = ()  # directories that exist, or will, because of this set
+    unknown_accounts: list[str] = field(default_factory=list)
 
 
-def compare(spec: SetSpec, manifest: Manifest, others: Dict[str, str]) -> Comparison:
+def compare(spec: SetSpec, manifest: Manifest, others: dict[str, str]) -> Comparison:
     return _Comparer(spec, manifest, others).run()
 
 
 class _Comparer:
-    def __init__(self, spec: SetSpec, manifest: Manifest, others: Dict[str, str]) -> None:
+    def __init__(self, spec: SetSpec, manifest: Manifest, others: dict[str, str]) -> None:
         self.spec = spec
         self.manifest = manifest
         self.others = others
         self.result = Comparison()
-        self.problems: List[str] = []
-        self.wanted: Set[str] = {f.path for f in spec.files} | {link.path for link in spec.links}
-        self.needed_directories: Set[str] = set()
-        self.created: Set[str] = set()
-        self._ids: Dict[Tuple[str, str], int] = {}
+        self.problems: list[str] = []
+        self.wanted: set[str] = {f.path for f in spec.files} | {link.path for link in spec.links}
+        self.needed_directories: set[str] = set()
+        self.created: set[str] = set()
+        self._ids: dict[tuple[str, str], int] = {}
 
     def run(self) -> Comparison:
         self._directories()
@@ -75,7 +75,7 @@ class _Comparer:
         for link in self.spec.links:
             self._place(link.path, Link(link.target), None, False)
 
-    def _place(self, path: str, wanted: Node, trigger: Optional[str], secret: bool) -> None:
+    def _place(self, path: str, wanted: Node, trigger: str | None, secret: bool) -> None:
         if path in self.others:
             self.problems.append(
                 f"{path}: is owned by the set '{self.others[path]}' on this host; run that set without it first"
@@ -106,12 +106,16 @@ class _Comparer:
         return all(os.path.join(path, name) in going for name in os.listdir(path))
 
     def _strangers(self) -> None:
-        for directory in self.spec.directories:
-            if not directory.purge or not os.path.isdir(directory.path):
-                continue
-            for path in sorted(_walk(directory)):
-                if path in self.wanted or path in self.others or path in self.manifest.paths:
-                    continue
+        found = {
+            path for d in self.spec.directories if d.purge and os.path.isdir(d.path) for path in _walk(d)
+        }
+        found -= self.wanted | self.manifest.paths | set(self.others)
+        if not found:
+            return
+        # The same file may be reached by another name, through a directory that is a link.
+        owned = {_canonical(path) for path in (*self.wanted, *self.manifest.paths, *self.others)}
+        for path in sorted(found):
+            if _canonical(path) not in owned:
                 live = read_node(path)
                 secret = isinstance(live, File) and not live.mode & 0o004
                 self._add(path, live, ABSENT, None, secret)
@@ -135,7 +139,9 @@ class _Comparer:
         self.created.add(parent)
         self._add(parent, live, Directory(os.geteuid(), os.getegid(), PARENT_MODE), trigger="none")
 
-    def _add(self, path: str, live: Node, wanted: Node, trigger: Optional[str] = None, secret: bool = False) -> None:
+    def _add(
+        self, path: str, live: Node, wanted: Node, trigger: str | None = None, secret: bool = False
+    ) -> None:
         if live != wanted:
             self.result.changes.append(Change(path, live, wanted, trigger, secret))
 
@@ -146,7 +152,7 @@ class _Comparer:
             self.problems.append(f"{path}: a part of this path is not a directory")
             return ABSENT
 
-    def _account(self, owner: str, group: str) -> Tuple[int, int]:
+    def _account(self, owner: str, group: str) -> tuple[int, int]:
         return self._id("user", owner), self._id("group", group)
 
     def _id(self, kind: str, name: str) -> int:
@@ -170,6 +176,10 @@ def _look_up(kind: str, name: str) -> int:
         return UNKNOWN_ID
 
 
+def _canonical(path: str) -> str:
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
 def _walk(directory: DirectorySpec) -> Iterator[str]:
     """Files and links below the directory that no exclude pattern spares."""
     for parent, directories, files in os.walk(directory.path):
@@ -181,9 +191,9 @@ def _walk(directory: DirectorySpec) -> Iterator[str]:
                 yield path
         for name in files:
             path = os.path.join(parent, name)
-            if not name.startswith(TEMPORARY) and not _spared(path, directory):
-                if os.path.islink(path) or os.path.isfile(path):
-                    yield path
+            plain = os.path.islink(path) or os.path.isfile(path)
+            if plain and not name.startswith(TEMPORARY) and not _spared(path, directory):
+                yield path
 
 
 def _spared(path: str, directory: DirectorySpec) -> bool:

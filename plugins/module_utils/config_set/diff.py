@@ -3,31 +3,33 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 from .mask import MASK, Masker
 from .model import Change
 from .nodes import Absent, Directory, File, Link, Node
 
 HIDDEN = "(content is secret)\n"
-Diff = Dict[str, str]
+Diff = dict[str, str]
 
 
-def diff(changes: Sequence[Change], masker: Masker) -> List[Diff]:
-    entries: List[Diff] = []
+def diff(changes: Sequence[Change], masker: Masker) -> list[Diff]:
+    entries: list[Diff] = []
     for change in changes:
         entries.extend(_entries(change, masker))
     return entries
 
 
-def _entries(change: Change, masker: Masker) -> List[Diff]:
-    entries: List[Diff] = []
+def _entries(change: Change, masker: Masker) -> list[Diff]:
+    entries: list[Diff] = []
     before, after = change.before, change.after
     if isinstance(before, File) and isinstance(after, File):
         if before.content != after.content:
             entries.append(_entry(change.path, _content(change, before), _content(change, after), masker))
         if _attributes(before) != _attributes(after):
-            entries.append(_entry(f"{change.path} (attributes)", _attributes(before), _attributes(after), masker))
+            entries.append(
+                _entry(f"{change.path} (attributes)", _attributes(before), _attributes(after), masker)
+            )
         return entries
     return [_entry(change.path, _whole(change, before), _whole(change, after), masker)]
 
@@ -42,7 +44,7 @@ def _entry(header: str, before: str, after: str, masker: Masker) -> Diff:
 def _mask_pair(before: str, after: str, masker: Masker) -> tuple[str, str]:
     """Mask known values, and in `before` also the unknown older value in the place of a known new one."""
     patterns = [pattern for pattern in map(masker.spans, after.splitlines()) if pattern]
-    lines: List[str] = []
+    lines: list[str] = []
     for line in before.splitlines(keepends=True):
         body = line.rstrip("\n")
         for pattern in patterns:

@@ -7,28 +7,19 @@ import fcntl
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Dict, Iterator, List, Optional, Tuple
 
-from .activate import (
-    ServiceManager,
-    activate,
-    is_idle,
-    owed_after_failed_way_back,
-    plan_step,
-    revive,
-    stop_newcomers,
-)
+from .activate import Owed, ServiceManager, activate, is_idle, plan_step
 from .compare import Comparison, compare
-from .errors import ConfigSetError, Problems, PutBackFailed, Rejected, RehearsalImpossible
-from .journal import COMMITTED, PREPARED, SWAPPED, UNDOING, Book, Journal
+from .errors import ConfigSetError, Problems, RehearsalImpossible, Rejected
+from .journal import COMMITTED, PREPARED, SWAPPED, Book, Journal
 from .manifest import Manifest, other_owners, read_manifest, write_json
 from .model import STATE_ROOT, Observer, Outcome, ServiceStep, SetSpec, UnitState, ignore_step
+from .recovery import Recovery, foreseen, words
 from .rehearse import missing_programs, rehearse
-from .swap import put_back, swap, sweep
+from .swap import swap
 from .systemd import is_unit_file
-
-Owed = Dict[str, str]
 
 
 class Engine:
@@ -47,6 +38,7 @@ class Engine:
         self.directory = os.path.join(state_root, spec.name)
         self.observe = observe
         self.book = Book(self.directory, observe)
+        self.recovery = Recovery(self.book, manager, observe)
         self.outcome = Outcome()
 
     # -- the two verbs -------------------------------------------------------------------------------------------
@@ -68,7 +60,7 @@ class Engine:
                 return self.outcome
             self._describe(comparison, steps)
             self._judge(comparison)
-            self._carry_out(self._journal(comparison, steps, units, wanted))
+            self._carry_out(self._journal(comparison, steps, units, wanted, owed))
         return self.outcome
 
     def plan(self) -> Outcome:
@@ -76,8 +68,10 @@ class Engine:
         journal = self.book.read()
         if journal is not None:
             self.outcome.changed = True
-            self.outcome.recovered = "finished" if journal.phase in (SWAPPED, COMMITTED) else "undone"
-            self.outcome.warnings.append("an earlier run was killed; the next run without check mode picks it up first")
+            self.outcome.recovered = foreseen(journal)
+            self.outcome.warnings.append(
+                "an earlier run was killed; the next run without check mode picks it up first"
+            )
         comparison, manifest = self._compare()
         steps = self._steps(comparison, self._show_leniently(), {})
         if comparison.changes or not all(map(is_idle, steps)):
@@ -85,9 +79,17 @@ class Engine:
             self._judge_leniently(comparison, known=manifest is not None)
         return self.outcome
 
+    def _recover(self) -> Owed:
+        self.observe("recover", self.spec.name)
+        recovered = self.recovery.recover()
+        self.outcome.recovered = recovered.kind
+        self.outcome.changed = recovered.kind != "none"
+        self.outcome.warnings += recovered.warnings
+        return recovered.owed
+
     # -- looking -------------------------------------------------------------------------------------------------
 
-    def _compare(self) -> Tuple[Comparison, Optional[Manifest]]:
+    def _compare(self) -> tuple[Comparison, Manifest | None]:
         self.observe("compare", self.spec.name)
         manifest = read_manifest(self.state_root, self.spec.name)
         others = other_owners(self.state_root, self.spec.name)
@@ -95,13 +97,13 @@ class Engine:
         self.outcome.changes = comparison.changes
         return comparison, manifest
 
-    def _steps(self, comparison: Comparison, units: Dict[str, UnitState], owed: Owed) -> List[ServiceStep]:
+    def _steps(self, comparison: Comparison, units: dict[str, UnitState], owed: Owed) -> list[ServiceStep]:
         return [
             plan_step(service, units[service.name], comparison.changes, owed.get(service.name, "none"))
             for service in self.spec.services
         ]
 
-    def _show_leniently(self) -> Dict[str, UnitState]:
+    def _show_leniently(self) -> dict[str, UnitState]:
         names = [service.name for service in self.spec.services]
         try:
             return self.manager.show(names)
@@ -109,7 +111,7 @@ class Engine:
             self.outcome.warnings.append(f"{error}; the plan assumes that no unit runs yet")
             return {name: UnitState(name) for name in names}
 
-    def _describe(self, comparison: Comparison, steps: List[ServiceStep]) -> None:
+    def _describe(self, comparison: Comparison, steps: list[ServiceStep]) -> None:
         self.outcome.changed = True
         self.outcome.units = {step.name: step.action for step in steps if step.action != "none"}
         ranking = ("none", "stop", "reload", "start", "restart")
@@ -141,9 +143,11 @@ class Engine:
                 # Before its first installation a set may refer to what earlier tasks only pretended to make.
                 if known:
                     raise
-                self.outcome.warnings.append(f"{error}\nThis may be for want of things that a real run makes first.")
+                self.outcome.warnings.append(
+                    f"{error}\nThis may be for want of things that a real run makes first."
+                )
 
-    def _rehearse(self, comparison: Comparison, state: Optional[str]) -> None:
+    def _rehearse(self, comparison: Comparison, state: str | None) -> None:
         if not self.spec.check:
             return
         self.observe("rehearse", self.spec.name)
@@ -157,7 +161,12 @@ class Engine:
     # -- changing ------------------------------------------------------------------------------------------------
 
     def _journal(
-        self, comparison: Comparison, steps: List[ServiceStep], units: Dict[str, UnitState], wanted: Manifest
+        self,
+        comparison: Comparison,
+        steps: list[ServiceStep],
+        units: dict[str, UnitState],
+        wanted: Manifest,
+        owed: Owed,
     ) -> Journal:
         changes = tuple(comparison.changes)
         acting = any(step.action in ("start", "restart", "reload") for step in steps)
@@ -171,6 +180,7 @@ class Engine:
             or (acting and any(unit.stale for unit in units.values())),
             manifest=wanted,
             keep=self.spec.keep,
+            owed=bool(owed),
         )
 
     def _carry_out(self, journal: Journal) -> None:
@@ -183,12 +193,12 @@ class Engine:
             self.observe("commit", self.spec.name)
             journal = self.book.advance(journal, COMMITTED)
         except Exception as error:
-            self._way_back(journal, error)
+            self.recovery.way_back(journal, error)
             self.outcome.put_back = True
-            raise ConfigSetError(f"{_words(error)}\nThe previous set is back in place.") from error
+            raise ConfigSetError(f"{words(error)}\nThe previous set is back in place.") from error
         self.book.close_committed(journal)
 
-    def _settle(self, manifest: Optional[Manifest], wanted: Manifest) -> None:
+    def _settle(self, manifest: Manifest | None, wanted: Manifest) -> None:
         """Everything is as wanted; only the records may have to catch up."""
         if manifest != wanted:
             write_json(os.path.join(self.directory, "manifest.json"), wanted.to_json())
@@ -196,68 +206,9 @@ class Engine:
         if journal is not None:
             self.book.forget(journal)
 
-    # -- going back ----------------------------------------------------------------------------------------------
-
-    def _way_back(self, journal: Journal, cause: Exception) -> None:
-        try:
-            errors = self._undo(journal)
-        except Exception as error:
-            errors = [_words(error)]
-        if errors:
-            raise PutBackFailed(
-                f"{_words(cause)}\nand the previous set could not be brought back either:\n" + "\n".join(errors)
-                + "\nThe journal is kept: repair the cause and run again."
-            ) from cause
-        self.book.forget(journal)
-
-    def _undo(self, journal: Journal) -> List[str]:
-        """Files back, services back on them; the errors of services are returned, as files matter more."""
-        self.observe("undo", self.spec.name)
-        errors: List[str] = []
-        services = journal.phase != PREPARED
-        if services:
-            journal = self.book.advance(journal, UNDOING)
-            errors += stop_newcomers(journal, self.manager, self.observe)
-        sweep(journal.changes, journal.token)
-        put_back(journal.changes, journal.token, self.observe)
-        if services:
-            errors += revive(journal, self.manager, self.observe)
-        return errors
-
-    def _recover(self) -> Owed:
-        """Finish or undo what a killed run left; returns what could not be given back to which unit."""
-        self.observe("recover", self.spec.name)
-        journal = self.book.read()
-        self.book.remove_leftovers(journal)
-        if journal is None:
-            return {}
-        self.outcome.changed = True
-        if journal.phase == SWAPPED:
-            try:
-                activate(journal, self.manager, self.observe)
-                journal = self.book.advance(journal, COMMITTED)
-            except ConfigSetError as error:
-                self.outcome.warnings.append(f"an earlier, killed run could not be finished and is undone: {error}")
-        if journal.phase == COMMITTED:
-            self.book.close_committed(journal)
-            self.outcome.recovered = "finished"
-            return {}
-        self.outcome.recovered = "undone"
-        errors = self._undo(journal)
-        if errors:
-            # The set to come is judged before it is used; it may well be the repair, so do not stop here.
-            self.outcome.warnings.append("while undoing an earlier run: " + "\n".join(errors))
-            return owed_after_failed_way_back(journal)
-        self.book.forget(journal)
-        return {}
-
 
 def _token() -> str:
     return secrets.token_hex(4)
-
-
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, ConfigSetError) else f"{type(error).__name__}: {error}"
 
 
 @contextmanager
@@ -272,7 +223,9 @@ def _locked(path: str, timeout: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise ConfigSetError(f"another run of this set holds {path} for {timeout:g} s already") from None
+                    raise ConfigSetError(
+                        f"another run of this set holds {path} for {timeout:g} s already"
+                    ) from None
                 time.sleep(0.2)
         yield
     finally:

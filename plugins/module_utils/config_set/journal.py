@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from .manifest import Manifest, read_json, write_json
 from .model import Change, Observer, ProbeSpec, ServiceStep
@@ -28,12 +28,13 @@ PREVIOUS = "previous"
 class Journal:
     token: str
     phase: str
-    changes: Tuple[Change, ...]  # `after` of files carries no content: it is not needed for either way
-    steps: Tuple[ServiceStep, ...]
-    probes: Tuple[ProbeSpec, ...]
+    changes: tuple[Change, ...]  # `after` of files carries no content: it is not needed for either way
+    steps: tuple[ServiceStep, ...]
+    probes: tuple[ProbeSpec, ...]
     daemon_reload: bool
     manifest: Manifest
     keep: int = 1
+    owed: bool = False  # an earlier way back failed, so that services need one even before the swap
 
 
 class Book:
@@ -61,7 +62,7 @@ class Book:
         self._write(advanced)
         return advanced
 
-    def read(self) -> Optional[Journal]:
+    def read(self) -> Journal | None:
         data = read_json(os.path.join(self.directory, JOURNAL))
         return None if data is None else self._decode(data)
 
@@ -79,7 +80,7 @@ class Book:
         sync_directory(self.directory)
         shutil.rmtree(self._saved(journal.token), ignore_errors=True)
 
-    def remove_leftovers(self, journal: Optional[Journal]) -> None:
+    def remove_leftovers(self, journal: Journal | None) -> None:
         """Backups of runs that were killed before or after their journal was in force."""
         keep = None if journal is None else os.path.basename(self._saved(journal.token))
         for name in os.listdir(self.directory):
@@ -91,7 +92,9 @@ class Book:
         saved = self._saved(journal.token)
         if journal.changes and os.path.isdir(saved):
             os.makedirs(previous, 0o700, exist_ok=True)
-            write_json(os.path.join(saved, "set.json"), [_encode_change(change) for change in journal.changes])
+            write_json(
+                os.path.join(saved, "set.json"), [_encode_change(change) for change in journal.changes]
+            )
             number = max((int(name) for name in os.listdir(previous)), default=0) + 1
             os.rename(saved, os.path.join(previous, str(number)))
             sync_directory(previous)
@@ -114,31 +117,37 @@ class Book:
             "daemon_reload": journal.daemon_reload,
             "manifest": journal.manifest.to_json(),
             "keep": journal.keep,
+            "owed": journal.owed,
         }
         write_json(os.path.join(self.directory, JOURNAL), data)
 
-    def _decode(self, data: Dict[str, Any]) -> Journal:
+    def _decode(self, data: dict[str, Any]) -> Journal:
         # Past the commit point there is no way back, and the backups may have become the previous set already.
         saved = None if data["phase"] == COMMITTED else self._saved(data["token"])
-        changes: List[Change] = []
+        changes: list[Change] = []
         for index, item in enumerate(data["changes"]):
             before = _decode_node(item["before"], saved and os.path.join(saved, str(index)))
             changes.append(
-                Change(item["path"], before, _decode_node(item["after"], None), item["trigger"], item["secret"])
+                Change(
+                    item["path"], before, _decode_node(item["after"], None), item["trigger"], item["secret"]
+                )
             )
         return Journal(
             token=data["token"],
             phase=data["phase"],
             changes=tuple(changes),
             steps=tuple(ServiceStep(**step) for step in data["steps"]),
-            probes=tuple(ProbeSpec(**{**probe, "command": tuple(probe["command"])}) for probe in data["probes"]),
+            probes=tuple(
+                ProbeSpec(**{**probe, "command": tuple(probe["command"])}) for probe in data["probes"]
+            ),
             daemon_reload=data["daemon_reload"],
             manifest=Manifest.from_json(data["manifest"]),
             keep=data["keep"],
+            owed=data["owed"],
         )
 
 
-def _encode_change(change: Change) -> Dict[str, Any]:
+def _encode_change(change: Change) -> dict[str, Any]:
     return {
         "path": change.path,
         "before": _encode_node(change.before),
@@ -148,7 +157,7 @@ def _encode_change(change: Change) -> Dict[str, Any]:
     }
 
 
-def _encode_node(node: Node) -> Dict[str, Any]:
+def _encode_node(node: Node) -> dict[str, Any]:
     if isinstance(node, File):
         return {"kind": "file", "uid": node.uid, "gid": node.gid, "mode": node.mode}
     if isinstance(node, Directory):
@@ -158,7 +167,7 @@ def _encode_node(node: Node) -> Dict[str, Any]:
     return {"kind": "absent"}
 
 
-def _decode_node(data: Dict[str, Any], content: Optional[str]) -> Node:
+def _decode_node(data: dict[str, Any], content: str | None) -> Node:
     if data["kind"] == "file":
         body = b"" if content is None else read_bytes(content)
         return File(body, data["uid"], data["gid"], data["mode"])
@@ -167,5 +176,3 @@ def _decode_node(data: Dict[str, Any], content: Optional[str]) -> Node:
     if data["kind"] == "link":
         return Link(data["target"])
     return ABSENT
-
-

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, Optional, Set, Tuple
+from typing import Any
 
 from .model import SetSpec
 from .swap import sync_directory, write_new
@@ -16,25 +16,25 @@ from .swap import sync_directory, write_new
 class Manifest:
     """Paths that the set has put in place (value: whether the content is secret)."""
 
-    files: Dict[str, bool] = field(default_factory=dict)
-    links: Tuple[str, ...] = ()
-    made: Tuple[str, ...] = ()  # directories that did not exist before the set needed them
-    secrets: Tuple[str, ...] = field(default=(), repr=False)  # to mask yesterday's values in today's diff
+    files: dict[str, bool] = field(default_factory=dict)
+    links: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()  # directories that did not exist before the set needed them
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # to mask yesterday's values in today's diff
 
     @property
-    def paths(self) -> Set[str]:
+    def paths(self) -> set[str]:
         return {*self.files, *self.links}
 
     @classmethod
-    def of(cls, spec: SetSpec, made: Tuple[str, ...]) -> Manifest:
+    def of(cls, spec: SetSpec, made: tuple[str, ...]) -> Manifest:
         files = {f.path: f.secret for f in spec.files if f.content is not None}
         return cls(files, tuple(link.path for link in spec.links), made, spec.secrets)
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return {"files": self.files, "links": self.links, "made": self.made, "secrets": self.secrets}
 
     @classmethod
-    def from_json(cls, data: Dict[str, Any]) -> Manifest:
+    def from_json(cls, data: dict[str, Any]) -> Manifest:
         return cls(data["files"], tuple(data["links"]), tuple(data["made"]), tuple(data["secrets"]))
 
 
@@ -48,7 +48,7 @@ def write_json(path: str, data: Any) -> None:
     sync_directory(os.path.dirname(path))
 
 
-def read_json(path: str) -> Optional[Any]:
+def read_json(path: str) -> Any | None:
     try:
         with open(path, "rb") as stream:
             return json.loads(stream.read())
@@ -56,14 +56,14 @@ def read_json(path: str) -> Optional[Any]:
         return None
 
 
-def read_manifest(state_root: str, name: str) -> Optional[Manifest]:
+def read_manifest(state_root: str, name: str) -> Manifest | None:
     data = read_json(os.path.join(state_root, name, "manifest.json"))
     return None if data is None else Manifest.from_json(data)
 
 
-def other_owners(state_root: str, name: str) -> Dict[str, str]:
+def other_owners(state_root: str, name: str) -> dict[str, str]:
     """Which path belongs to which other set on this host."""
-    owners: Dict[str, str] = {}
+    owners: dict[str, str] = {}
     try:
         names = os.listdir(state_root)
     except FileNotFoundError:

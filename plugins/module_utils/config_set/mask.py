@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Optional, Pattern, Set
+from collections.abc import Iterable
+from re import Pattern
+from typing import Any
 
 MASK = "********"
 SHORTEST = 4  # a shorter value would garble every message without hiding anything
@@ -15,7 +17,7 @@ _WORD_BREAKS = re.compile(r"[\s\"'=;,:{}()\[\]<>]+")
 class Masker:
     def __init__(self, values: Iterable[str]) -> None:
         wanted = {value for value in values if len(value) >= SHORTEST}
-        self._pattern: Optional[Pattern[str]] = None
+        self._pattern: Pattern[str] | None = None
         if wanted:
             # The longest first, so that a value is not hidden by halves because another begins like it.
             alternatives = sorted(wanted, key=len, reverse=True)
@@ -27,7 +29,7 @@ class Masker:
     def hides(self, text: str) -> bool:
         return bool(self._pattern and self._pattern.search(text))
 
-    def spans(self, line: str) -> Optional[Pattern[str]]:
+    def spans(self, line: str) -> Pattern[str] | None:
         """A pattern for lines that differ from line in its secrets only; None when it holds none."""
         if not self._pattern or not self._pattern.search(line):
             return None
@@ -44,15 +46,30 @@ class Masker:
         return value
 
 
-def values_of(secrets: Iterable[str], secret_contents: Iterable[bytes], public_words: Iterable[str]) -> Set[str]:
+def values_of(
+    secrets: Iterable[str], secret_contents: Iterable[bytes], public_words: Iterable[str]
+) -> set[str]:
     """Everything to hide: the values, their lines, and the lines and words of files that are secret as a whole."""
-    values: Set[str] = set()
+    values: set[str] = set()
     for secret in secrets:
-        values.add(secret)
+        values.update((secret, *_other_spellings(secret)))
         values.update(line.strip() for line in secret.splitlines() if len(line.strip()) >= SHORTEST_WORD)
     public = set(public_words)
     for content in secret_contents:
-        for line in content.decode("utf-8", "replace").splitlines():
-            words = [line.strip(), *_WORD_BREAKS.split(line)]
-            values.update(word for word in words if len(word) >= SHORTEST_WORD and word not in public)
+        values.update(word for word in words_of(content) if len(word) >= SHORTEST_WORD and word not in public)
     return values
+
+
+def words_of(content: bytes) -> set[str]:
+    text = content.decode("utf-8", "replace")
+    return {line.strip() for line in text.splitlines()} | set(_WORD_BREAKS.split(text))
+
+
+def _other_spellings(secret: str) -> list[str]:
+    """How templates commonly write a value: quoted as JSON, as base64, or percent-encoded."""
+    import base64
+    import json
+    from urllib.parse import quote
+
+    encoded = base64.b64encode(secret.encode()).decode()
+    return [json.dumps(secret)[1:-1], encoded, quote(secret), quote(secret, safe="")]

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable
 
+from .errors import PutBackFailed
 from .nodes import Node
 
 STATE_ROOT = "/var/lib/hardened/config_set"
@@ -30,12 +31,12 @@ def ignore_step(_step: str, _subject: str) -> None:
 @dataclass(frozen=True)
 class FileSpec:
     path: str
-    content: Optional[bytes] = field(repr=False)  # None: the file has to be absent
+    content: bytes | None = field(repr=False)  # None: the file has to be absent
     owner: str = "root"
     group: str = "root"
     mode: int = 0o644
     secret: bool = False
-    on_change: Optional[str] = None
+    on_change: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class DirectorySpec:
     group: str = "root"
     mode: int = 0o755
     purge: bool = False
-    exclude: Tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,16 @@ class LinkSpec:
 class ServiceSpec:
     name: str
     state: str = "started"
-    enabled: Optional[bool] = None
+    enabled: bool | None = None
     on_change: str = "reload"
 
 
 @dataclass(frozen=True)
 class ProbeSpec:
-    command: Tuple[str, ...] = ()
-    tcp: Optional[str] = None
-    http: Optional[Dict[str, Any]] = field(default=None, repr=False)
-    socket: Optional[str] = None
+    command: tuple[str, ...] = ()
+    tcp: str | None = None
+    http: dict[str, Any] | None = field(default=None, repr=False)
+    socket: str | None = None
     deadline: float = 30.0
     interval: float = 0.5
 
@@ -75,13 +76,13 @@ class ProbeSpec:
 @dataclass(frozen=True)
 class SetSpec:
     name: str
-    files: Tuple[FileSpec, ...] = ()
-    directories: Tuple[DirectorySpec, ...] = ()
-    links: Tuple[LinkSpec, ...] = ()
-    check: Tuple[Tuple[str, ...], ...] = ()
-    services: Tuple[ServiceSpec, ...] = ()
-    probes: Tuple[ProbeSpec, ...] = ()
-    secrets: Tuple[str, ...] = field(default=(), repr=False)
+    files: tuple[FileSpec, ...] = ()
+    directories: tuple[DirectorySpec, ...] = ()
+    links: tuple[LinkSpec, ...] = ()
+    check: tuple[tuple[str, ...], ...] = ()
+    services: tuple[ServiceSpec, ...] = ()
+    probes: tuple[ProbeSpec, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     keep: int = 1
     check_timeout: float = 60.0
     lock_timeout: float = 120.0
@@ -94,7 +95,7 @@ class Change:
     path: str
     before: Node
     after: Node
-    trigger: Optional[str] = None  # what it asks of the services; None: what each service says itself
+    trigger: str | None = None  # what it asks of the services; None: what each service says itself
     secret: bool = False
 
     def reversed(self) -> Change:
@@ -109,7 +110,7 @@ class UnitState:
     found: bool = False
     running: bool = False
     failed: bool = False
-    enabled: Optional[bool] = False  # None: cannot be enabled or disabled (static, generated)
+    enabled: bool | None = False  # None: cannot be enabled or disabled (static, generated)
     stale: bool = False  # its unit file on disk is newer than what systemd has loaded
     description: str = "unknown"
 
@@ -120,23 +121,29 @@ class ServiceStep:
 
     name: str
     action: str  # none | reload | restart | start | stop
-    enable: Optional[bool]  # None: leave as it is
+    enable: bool | None  # None: leave as it is
     was_running: bool
-    was_enabled: Optional[bool]
+    was_enabled: bool | None
     was_failed: bool = False
 
 
 @dataclass
 class Outcome:
     changed: bool = False
-    changes: List[Change] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     action: str = "none"
     judged: bool = False
     recovered: str = "none"
     put_back: bool = False
-    units: Dict[str, str] = field(default_factory=dict)  # unit -> planned or done action
-    warnings: List[str] = field(default_factory=list)
+    units: dict[str, str] = field(default_factory=dict)  # unit -> planned or done action
+    warnings: list[str] = field(default_factory=list)
+
+    def failed(self, error: Exception) -> None:
+        """A failed run has changed nothing in the end, but for what it recovered first or could not put back."""
+        self.changed = self.recovered != "none" or isinstance(error, PutBackFailed)
+        self.action = "none"
+        self.units = {}
 
     @property
-    def files_changed(self) -> List[str]:
+    def files_changed(self) -> list[str]:
         return [change.path for change in self.changes]

@@ -7,7 +7,7 @@ import ctypes
 import os
 import shutil
 import signal
-from typing import Iterable, List, Sequence
+from collections.abc import Iterable, Sequence
 
 from .errors import RehearsalImpossible
 
@@ -33,9 +33,9 @@ def enter(directories: Sequence[str], workplace: str) -> None:
         _cover(libc, directory, os.path.join(workplace, str(number)))
 
 
-def collapse(directories: Iterable[str]) -> List[str]:
+def collapse(directories: Iterable[str]) -> list[str]:
     """The fewest directories that contain all of them, none inside another."""
-    kept: List[str] = []
+    kept: list[str] = []
     for directory in sorted(set(directories)):
         if not any(directory == other or directory.startswith(other.rstrip("/") + "/") for other in kept):
             kept.append(directory)
@@ -50,9 +50,9 @@ def concerned(path: str) -> str:
     return os.path.realpath(parent)
 
 
-def mounts_below(directory: str, mountinfo: str = "/proc/self/mountinfo") -> List[str]:
+def mounts_below(directory: str, mountinfo: str = "/proc/self/mountinfo") -> list[str]:
     """Mount points inside directory, outer ones first."""
-    points: List[str] = []
+    points: list[str] = []
     with open(mountinfo, encoding="utf-8", errors="surrogateescape") as stream:
         for line in stream:
             point = _unescape(line.split(" ")[4])
@@ -84,10 +84,14 @@ def _cover(libc: ctypes.CDLL, directory: str, place: str) -> None:
         os.close(descriptor)
 
 
-def _copy_instead(libc: ctypes.CDLL, lower: str, copy: str, directory: str, cause: RehearsalImpossible) -> None:
+def _copy_instead(
+    libc: ctypes.CDLL, lower: str, copy: str, directory: str, cause: RehearsalImpossible
+) -> None:
     """Where overlays cannot be stacked any further, a copy serves as well, as long as it is small."""
     size = sum(
-        os.lstat(os.path.join(parent, name)).st_size for parent, _names, files in os.walk(lower) for name in files
+        os.lstat(os.path.join(parent, name)).st_size
+        for parent, _names, files in os.walk(lower)
+        for name in files
     )
     if size > COPY_LIMIT:
         raise RehearsalImpossible(f"{cause}; and {directory} is too large for a copy ({size} bytes)")
@@ -115,7 +119,9 @@ def _copy_attributes(source: str, target: str) -> None:
     os.chmod(target, info.st_mode & 0o7777)
 
 
-def _mount(libc: ctypes.CDLL, source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+def _mount(
+    libc: ctypes.CDLL, source: str, target: str, kind: str | None, flags: int, data: str | None = None
+) -> None:
     encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
     if libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3]) != 0:
         raise _impossible(f"mount of {kind or source} on {target}")

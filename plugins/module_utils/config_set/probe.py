@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 from .errors import ProbeError
 from .model import ProbeSpec
@@ -22,7 +23,9 @@ def wait_for(probe: ProbeSpec) -> None:
         if failure is None:
             return
         if time.monotonic() - start + probe.interval >= probe.deadline:
-            raise ProbeError(f"probe {describe(probe)} did not succeed within {probe.deadline:g} s; last: {failure}")
+            raise ProbeError(
+                f"probe {describe(probe)} did not succeed within {probe.deadline:g} s; last: {failure}"
+            )
         time.sleep(probe.interval)
 
 
@@ -36,7 +39,7 @@ def describe(probe: ProbeSpec) -> str:
     return f"socket {probe.socket}"
 
 
-def attempt(probe: ProbeSpec, timeout: float) -> Optional[str]:
+def attempt(probe: ProbeSpec, timeout: float) -> str | None:
     """One try; None when it succeeded, else what was observed."""
     if probe.command:
         return _command(probe.command, timeout)
@@ -47,7 +50,7 @@ def attempt(probe: ProbeSpec, timeout: float) -> Optional[str]:
     return _connect(str(probe.socket), timeout)
 
 
-def split_address(text: str) -> Tuple[str, int]:
+def split_address(text: str) -> tuple[str, int]:
     """host:port, the host possibly an IPv6 address in brackets."""
     host, _separator, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
@@ -55,12 +58,12 @@ def split_address(text: str) -> Tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _command(argv: Sequence[str], timeout: float) -> Optional[str]:
+def _command(argv: Sequence[str], timeout: float) -> str | None:
     done = run(argv, timeout)
     return None if done.rc == 0 else f"exit code {done.rc}: {done.words}"
 
 
-def _connect(address: Any, timeout: float) -> Optional[str]:
+def _connect(address: Any, timeout: float) -> str | None:
     import socket
 
     try:
@@ -75,33 +78,28 @@ def _connect(address: Any, timeout: float) -> Optional[str]:
     return None
 
 
-def _http(wanted: Dict[str, Any], timeout: float) -> Optional[str]:
+def _http(wanted: dict[str, Any], timeout: float) -> str | None:
+    """One request to this very service: neither a proxy nor a redirect may answer in its place."""
+    import http.client
     import ssl
-    import urllib.error
-    import urllib.request
+    from urllib.parse import urlsplit
 
-    context = ssl.create_default_context(cafile=wanted.get("ca_file")) if wanted["url"].startswith("https:") else None
-    request = urllib.request.Request(wanted["url"], headers=wanted.get("headers") or {})
-    # The service of this host is asked, so neither a proxy nor a redirect may answer in its place.
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context), _no_redirect()
-    )
+    url = urlsplit(wanted["url"])
+    host = url.hostname or ""
+    connection: http.client.HTTPConnection
     try:
-        with opener.open(request, timeout=timeout) as answer:
-            status = answer.status
-    except urllib.error.HTTPError as error:
-        status = error.code
-    except (OSError, ValueError) as error:
-        return str(error)
+        if url.scheme == "https":
+            context = ssl.create_default_context(cafile=wanted.get("ca_file"))
+            connection = http.client.HTTPSConnection(host, url.port, timeout=timeout, context=context)
+        else:
+            connection = http.client.HTTPConnection(host, url.port, timeout=timeout)
+        try:
+            path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+            connection.request("GET", path, headers=wanted.get("headers") or {})
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
     expected = wanted.get("status") or [200]
     return None if status in expected else f"status {status}, expected {' or '.join(map(str, expected))}"
-
-
-def _no_redirect() -> Any:
-    import urllib.request
-
-    class NoRedirect(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, *_arguments: Any, **_options: Any) -> None:
-            return None
-
-    return NoRedirect()

@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Dict, Optional, Sequence
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -29,12 +29,18 @@ def search_path() -> str:
     return f"{own}:{SYSTEM_PATH}" if own else SYSTEM_PATH
 
 
-def find_program(name: str) -> Optional[str]:
+def find_program(name: str) -> str | None:
     return shutil.which(name, path=search_path())
 
 
-def environment() -> Dict[str, str]:
-    return {**os.environ, "PATH": search_path(), "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
+def environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "PATH": search_path(),
+        "LC_ALL": "C.UTF-8",
+        "SYSTEMD_PAGER": "",
+        "SYSTEMD_COLORS": "0",
+    }
 
 
 def run(argv: Sequence[str], timeout: float) -> Completed:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from typing import Any, Dict, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from . import namespace
 from .errors import ConfigSetError, RehearsalImpossible, Rejected
@@ -17,12 +18,12 @@ from .swap import swap
 Argv = Sequence[str]
 
 
-def missing_programs(checks: Sequence[Argv]) -> List[str]:
+def missing_programs(checks: Sequence[Argv]) -> list[str]:
     return sorted({argv[0] for argv in checks if find_program(argv[0]) is None})
 
 
 def rehearse(
-    changes: Sequence[Change], checks: Sequence[Argv], timeout: float, token: str, state: Optional[str] = None
+    changes: Sequence[Change], checks: Sequence[Argv], timeout: float, token: str, state: str | None = None
 ) -> None:
     """Raise Rejected with the checker's own words, or RehearsalImpossible; return when all agree.
 
@@ -46,7 +47,7 @@ def rehearse(
 
 def _in_child(
     changes: Sequence[Change], checks: Sequence[Argv], timeout: float, token: str, workplace: str
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -67,7 +68,7 @@ def _in_child(
 
 def _judge(
     changes: Sequence[Change], checks: Sequence[Argv], timeout: float, token: str, workplace: str
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     try:
         namespace.enter([namespace.concerned(change.path) for change in changes], workplace)
         swap(changes, token)
@@ -75,7 +76,11 @@ def _judge(
             done = run(argv, timeout)
             if done.rc != 0:
                 words = done.words or "(it said nothing)"
-                return {"kind": "rejected", "message": " ".join(argv), "words": f"{words}\n(exit code {done.rc})"}
+                return {
+                    "kind": "rejected",
+                    "message": " ".join(argv),
+                    "words": f"{words}\n(exit code {done.rc})",
+                }
     except RehearsalImpossible as error:
         return {"kind": "impossible", "message": str(error)}
     except Exception as error:  # the child has no other way to report

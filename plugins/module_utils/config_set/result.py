@@ -4,26 +4,26 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Set
+from typing import Any
 
 from .diff import diff
 from .manifest import read_manifest
-from .mask import Masker, values_of
+from .mask import Masker, values_of, words_of
 from .model import Change, Outcome, SetSpec
 from .nodes import File
 
 
-def masker_for(spec: SetSpec, changes: List[Change], state_root: str) -> Masker:
+def masker_for(spec: SetSpec, changes: list[Change], state_root: str) -> Masker:
     """Hides this run's secrets, those of the last run, and the words of files that are secret as a whole."""
     manifest = read_manifest(state_root, spec.name)
     secrets = [*spec.secrets, *(manifest.secrets if manifest else ())]
     contents = [f.content for f in spec.files if f.secret and f.content]
     contents += [c.before.content for c in changes if c.secret and isinstance(c.before, File)]
-    return Masker(values_of(secrets, contents, _public_words(spec)))
+    return Masker(values_of(secrets, contents, _public_words(spec) if contents else ()))
 
 
-def to_result(spec: SetSpec, outcome: Outcome, masker: Masker) -> Dict[str, Any]:
-    result: Dict[str, Any] = masker.deep(
+def to_result(outcome: Outcome, masker: Masker) -> dict[str, Any]:
+    result: dict[str, Any] = masker.deep(
         {
             "changed": outcome.changed,
             "files_changed": outcome.files_changed,
@@ -38,13 +38,18 @@ def to_result(spec: SetSpec, outcome: Outcome, masker: Masker) -> Dict[str, Any]
     return result
 
 
-def _public_words(spec: SetSpec) -> Set[str]:
+def _public_words(spec: SetSpec) -> set[str]:
     """Words that a message cannot do without, though a secret file may hold them as well."""
-    words: Set[str] = {spec.name}
-    paths = [item.path for item in (*spec.files, *spec.directories, *spec.links)]
+    words: set[str] = {spec.name}
+    paths = (
+        [f.path for f in spec.files] + [d.path for d in spec.directories] + [link.path for link in spec.links]
+    )
     for path in paths:
         words.update((path, os.path.basename(path), os.path.dirname(path)))
     for argv in spec.check:
         words.update(argv)
     words.update(service.name for service in spec.services)
+    for file in spec.files:
+        if file.content and not file.secret:
+            words |= words_of(file.content)
     return words

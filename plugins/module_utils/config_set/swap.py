@@ -8,7 +8,7 @@ atomic. Every step may be repeated: what is already as wanted is left alone.
 from __future__ import annotations
 
 import os
-from typing import Iterable, List, Sequence, Set
+from collections.abc import Iterable, Sequence
 
 from .model import Change, Observer, ignore_step
 from .nodes import ABSENT, Absent, Directory, File, Link, Node, read_node
@@ -19,7 +19,7 @@ TEMPORARY = ".config_set-"
 def swap(changes: Sequence[Change], token: str, observe: Observer = ignore_step) -> None:
     """Bring every path to its `after`; a failure leaves some paths done and temporaries behind (see sweep)."""
     pending = [change for change in changes if read_node(change.path) != change.after]
-    touched: Set[str] = set()
+    touched: set[str] = set()
     _make_directories(pending, touched, observe)
     staged = _stage(pending, token, observe)
     for temporary, path in staged:
@@ -74,7 +74,7 @@ def write_new(path: str, content: bytes, mode: int, uid: int = -1, gid: int = -1
         os.close(descriptor)
 
 
-def _make_directories(pending: Sequence[Change], touched: Set[str], observe: Observer) -> None:
+def _make_directories(pending: Sequence[Change], touched: set[str], observe: Observer) -> None:
     made = [c for c in pending if isinstance(c.after, Directory) and not os.path.isdir(c.path)]
     for change in sorted(made, key=lambda c: c.path.count("/")):
         observe("make", change.path)
@@ -83,8 +83,8 @@ def _make_directories(pending: Sequence[Change], touched: Set[str], observe: Obs
         touched.add(os.path.dirname(change.path))
 
 
-def _stage(pending: Sequence[Change], token: str, observe: Observer) -> List[tuple[str, str]]:
-    staged: List[tuple[str, str]] = []
+def _stage(pending: Sequence[Change], token: str, observe: Observer) -> list[tuple[str, str]]:
+    staged: list[tuple[str, str]] = []
     for index, change in enumerate(pending):
         if not isinstance(change.after, (File, Link)):
             continue
@@ -102,7 +102,7 @@ def _write(path: str, node: Node) -> None:
         write_new(path, node.content, node.mode, node.uid, node.gid)
 
 
-def _remove(pending: Sequence[Change], touched: Set[str], observe: Observer) -> None:
+def _remove(pending: Sequence[Change], touched: set[str], observe: Observer) -> None:
     gone = [change for change in pending if isinstance(change.after, Absent)]
     for change in sorted(gone, key=lambda c: -c.path.count("/")):
         observe("remove", change.path)

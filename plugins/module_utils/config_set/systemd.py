@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Optional, Sequence
+from collections.abc import Sequence
 
 from .errors import ServiceError
 from .model import UnitState
 from .process import Completed, run
 
 PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload"
-UNIT_DIRECTORIES = ("/etc/systemd/system/", "/run/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/")
+UNIT_DIRECTORIES = (
+    "/etc/systemd/system/",
+    "/run/systemd/system/",
+    "/usr/lib/systemd/system/",
+    "/lib/systemd/system/",
+)
 RUNNING = ("active", "reloading", "refreshing", "activating")
 ENABLED = ("enabled", "enabled-runtime", "alias", "linked")
 DISABLED = ("disabled", "indirect", "masked", "masked-runtime", "bad", "")
@@ -25,23 +30,25 @@ def is_unit_file(path: str) -> bool:
 class Systemd:
     """The system's service manager, by way of systemctl."""
 
-    def show(self, names: Sequence[str]) -> Dict[str, UnitState]:
+    def show(self, names: Sequence[str]) -> dict[str, UnitState]:
         """The state of all units in one call; systemctl answers in the order asked, also for unknown units."""
         if not names:
             return {}
         answer = self._call("show", "--property", PROPERTIES, "--", *names)
         blocks = [block for block in answer.out.strip().split("\n\n") if block]
         if len(blocks) != len(names):
-            raise ServiceError(f"systemctl show gave {len(blocks)} answers for {len(names)} units: {answer.words}")
+            raise ServiceError(
+                f"systemctl show gave {len(blocks)} answers for {len(names)} units: {answer.words}"
+            )
         return {name: _parse(name, block) for name, block in zip(names, blocks)}
 
     def daemon_reload(self) -> None:
         self._call("daemon-reload")
 
-    def enable(self, names: Iterable[str]) -> None:
+    def enable(self, names: Sequence[str]) -> None:
         self._call("enable", "--", *names)
 
-    def disable(self, names: Iterable[str]) -> None:
+    def disable(self, names: Sequence[str]) -> None:
         self._call("disable", "--", *names)
 
     def act(self, action: str, name: str) -> None:
@@ -51,26 +58,35 @@ class Systemd:
         except ServiceError as error:
             raise ServiceError(f"{error}{self.last_words(name)}") from None
 
-    def reset_failed(self, names: Iterable[str]) -> None:
-        self._call("reset-failed", "--", *names)
+    def reset_failed(self, name: str) -> None:
+        """Forget that a unit failed; systemd objects when it has forgotten already, which is as good."""
+        run(["systemctl", "--no-ask-password", "reset-failed", "--", name], TIMEOUT)
 
     def last_words(self, name: str) -> str:
         """The unit's last journal lines, as a block to append to a message; empty when there are none."""
-        answer = run(["journalctl", "--unit", name, "--lines", str(JOURNAL_LINES), "--no-pager", "--output", "cat"], 10)
+        answer = run(
+            ["journalctl", "--unit", name, "--lines", str(JOURNAL_LINES), "--no-pager", "--output", "cat"], 10
+        )
         lines = [line for line in answer.out.splitlines() if line.strip() and not line.startswith("-- ")]
-        return "\nlast journal lines of " + name + ":\n  " + "\n  ".join(lines) if answer.rc == 0 and lines else ""
+        return (
+            "\nlast journal lines of " + name + ":\n  " + "\n  ".join(lines)
+            if answer.rc == 0 and lines
+            else ""
+        )
 
     @staticmethod
     def _call(verb: str, *arguments: str) -> Completed:
         answer = run(["systemctl", "--no-ask-password", verb, *arguments], TIMEOUT)
         if answer.rc == 127:
-            raise ServiceError("systemctl is not installed, but the set has services: they need a host run by systemd")
+            raise ServiceError(
+                "systemctl is not installed, but the set has services: they need a host run by systemd"
+            )
         if answer.rc != 0:
             raise ServiceError(f"systemctl {verb} {' '.join(_operands(arguments))} failed: {answer.words}")
         return answer
 
 
-def _operands(arguments: Sequence[str]) -> List[str]:
+def _operands(arguments: Sequence[str]) -> list[str]:
     return list(arguments[arguments.index("--") + 1 :]) if "--" in arguments else []
 
 
@@ -90,7 +106,7 @@ def _parse(name: str, block: str) -> UnitState:
     )
 
 
-def _enabled(state: str) -> Optional[bool]:
+def _enabled(state: str) -> bool | None:
     if state in ENABLED:
         return True
     return False if state in DISABLED else None

@@ -8,6 +8,8 @@ SHELL := /bin/bash
 # Molecule and Ansible stop without a UTF-8 locale.
 export LC_ALL := C.UTF-8
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# This checkout, whatever copy of the collection is installed in the home directory.
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest

@@ -4,6 +4,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" LC_ALL=C.UTF-8
+# ansible-lint prefers what is installed below Ansible's home to this checkout.
+export ANSIBLE_HOME=$PWD/.cache/ansible ANSIBLE_COLLECTIONS_PATH=$PWD/.cache/collections
 
 failed=()
 check() {

@@ -62,6 +62,17 @@ print(sys.executable)' 2>/dev/null && return 0
     return 1
 }
 
+# This checkout under its collection name: in .venv for Python, in .cache/collections for Ansible, which looks
+# there before it looks into the home directory, and for mypy (see pyproject.toml).
+link_collection() {
+    local parent link
+    for parent in .venv/lib/python3.*/site-packages .cache/collections; do
+        link=$parent/ansible_collections/techsaas/hardened
+        mkdir -p "$(dirname "$link")"
+        ln -rsfn . "$link"
+    done
+}
+
 make_venv() {
     local python stamp
     stamp="$PWD $(cat pyproject.toml uv.lock tools/setup.sh | sha256sum)"
@@ -83,13 +94,6 @@ make_venv() {
     fi
     say "making .venv from uv.lock with $python"
     .cache/uv/bin/uv sync --quiet --frozen --python "$python"
-    # This checkout under its collection name: in .venv for Ansible and Python, in .cache/src for mypy.
-    local parent link
-    for parent in .venv/lib/python3.*/site-packages .cache/src; do
-        link=$parent/ansible_collections/techsaas/hardened
-        mkdir -p "$(dirname "$link")"
-        ln -rsfn . "$link"
-    done
     echo "$stamp" >.venv/.stamp
 }
 
@@ -101,6 +105,9 @@ case ${1:-} in
         mapfile -t packages < <(sed -n 's/^\([a-z][^ ]*\) .*/\1/p' tools/debian-packages.txt)
         install_packages "${packages[@]}"
         ;;
-    venv) make_venv ;;
+    venv)
+        make_venv
+        link_collection
+        ;;
     *) die "usage: tools/setup.sh packages|venv" ;;
 esac

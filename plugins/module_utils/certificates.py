@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a certificate, in words; free of Ansible."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Sequence
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+except ImportError:
+    HAS_CRYPTOGRAPHY = False
+else:
+    HAS_CRYPTOGRAPHY = True
+
+
+def subject_alt_names(names: Sequence[str]) -> list[str]:
+    """Prefix DNS names and IP addresses the way that OpenSSL and community.crypto write them."""
+    return [f"{'IP' if _address(name) else 'DNS'}:{name}" for name in names]
+
+
+def problems(certificate: str, authority: str, names: Sequence[str], renew_before_days: int) -> list[str]:
+    """Return why a PEM certificate has to be issued anew; the empty list means that it is fine.
+
+    :param certificate: PEM text of the certificate, or an empty text where there is none.
+    :param authority: PEM text of the authority that has to have issued it, or an empty text where it does not exist yet.
+    :param names: every DNS name and IP address that the certificate has to be for.
+    :param renew_before_days: fewest days of validity that may be left.
+    """
+    if not certificate:
+        return ["is not there yet"]
+    try:
+        leaf = x509.load_pem_x509_certificate(certificate.encode())
+    except ValueError:
+        return ["is not a PEM certificate"]
+    found = []
+    if not authority or not _issued_by(leaf, x509.load_pem_x509_certificate(authority.encode())):
+        found.append("was not issued by the environment's authority")
+    left = (leaf.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)).days
+    if left < renew_before_days:
+        found.append("has expired" if left < 0 else f"expires in {left} days")
+    missing = sorted(set(names) - _names(leaf))
+    if missing:
+        found.append(f"is not for {', '.join(missing)}")
+    return found
+
+
+def _issued_by(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        leaf.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def _names(leaf: x509.Certificate) -> set[str]:
+    try:
+        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    dns = extension.get_values_for_type(x509.DNSName)
+    return set(dns) | {str(address) for address in extension.get_values_for_type(x509.IPAddress)}
+
+
+def _address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

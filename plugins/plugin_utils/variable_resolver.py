@@ -31,9 +31,20 @@ _GLOBALS = frozenset(
 _LATER = re.compile(
     r"_|ansible_(?!check_mode|version|verbosity|inventory_sources|host$|port$|user$)|hardened_host$|item$"
 )
+
+
+class _Every(dict[str, Any]):
+    """Filters and tests as if all existed: whether one does is for Ansible's own engine to say."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return str
+
+
 _PARSER = Environment(  # noqa: S701 - it parses, it does not render
     extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"], keep_trailing_newline=True
 )
+_PARSER.filters = _Every()
+_PARSER.tests = _Every()
 
 
 class Outcome(NamedTuple):
@@ -51,7 +62,6 @@ class _Recipe(NamedTuple):
     names: frozenset[str]
     pieces: tuple[tuple[bool, str], ...] | None
     shareable: bool
-    broken: bool
 
 
 LATER = Outcome("LATER")
@@ -133,7 +143,11 @@ class Resolver:
             self._templar.available_variables = dict(variables)
             return Outcome("", self._templar.template(value), templated=True)
         except Exception as error:
-            return _failure(error, absent, names, value)
+            outcome = _failure(error, absent, names)
+            # Facts are there, but empty, as long as nobody has gathered them.
+            return (
+                LATER if outcome.code in ("UNDEFINED", "TEMPLATE") and "ansible_facts" in names else outcome
+            )
 
     def _assemble(self, value: Any, variables: Mapping[str, Any]) -> Outcome | None:
         """Texts with plain names between, as most derived values are; None when the template engine must do it."""
@@ -193,10 +207,10 @@ def _dynamic_strings(value: Any) -> Iterator[Any]:
 def _recipe(text: str) -> _Recipe:
     try:
         tree = _PARSER.parse(str(text))
+        names = frozenset(meta.find_undeclared_variables(tree))
     except TemplateSyntaxError:
-        return _Recipe(frozenset(), None, True, True)
-    names = frozenset(meta.find_undeclared_variables(tree))
-    return _Recipe(names, _pieces(tree), not _BLIND.search(text), False)
+        return _Recipe(frozenset(), None, True)
+    return _Recipe(names, _pieces(tree), not _BLIND.search(text))
 
 
 def _pieces(tree: nodes.Template) -> tuple[tuple[bool, str], ...] | None:
@@ -212,7 +226,7 @@ def _pieces(tree: nodes.Template) -> tuple[tuple[bool, str], ...] | None:
     return tuple(pieces)
 
 
-def _failure(error: BaseException, absent: list[str], names: Mapping[str, Any], value: Any) -> Outcome:
+def _failure(error: BaseException, absent: list[str], names: Mapping[str, Any]) -> Outcome:
     kinds: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(kinds) < 20:

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 SOURCE = Path(__file__).parents[1] / "src"
 PASSWORD = secrets.token_urlsafe(24)
+ORIGIN = "https://console.example.test"
 SECRETS = {"SECRET_KEY": secrets.token_urlsafe(48), "ADMIN_API_KEY": secrets.token_urlsafe(48)}
 
 
@@ -153,19 +154,12 @@ def cluster() -> Iterator[Cluster]:
             run("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")
 
 
-@pytest.fixture
-def database(cluster: Cluster) -> Iterator[str]:
-    """An empty database of the API's role; its name."""
-    name = f"api_{secrets.token_hex(4)}"
-    cluster.execute(f"CREATE DATABASE {name} OWNER api")
-    yield name
-    cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def environment(cluster: Cluster, database: str) -> dict[str, str]:
-    """A good production configuration."""
-    return SECRETS | {
+@contextlib.contextmanager
+def new_environment(cluster: Cluster) -> Iterator[dict[str, str]]:
+    """A good production configuration, with an empty database of its own."""
+    database = f"api_{secrets.token_hex(4)}"
+    cluster.execute(f"CREATE DATABASE {database} OWNER api")
+    yield SECRETS | {
         "AI_SERVICE_ENV": "production",
         "DATABASE_HOST": "localhost",
         "DATABASE_HOSTADDR": "127.0.0.1",
@@ -175,11 +169,20 @@ def environment(cluster: Cluster, database: str) -> dict[str, str]:
         "DATABASE_PASSWORD": PASSWORD,
         "DATABASE_SSLMODE": "verify-full",
         "DATABASE_SSLROOTCERT": str(cluster.directory / "server.crt"),
-        "CORS_ORIGINS": "https://console.example.test",
+        "CORS_ORIGINS": ORIGIN,
         "TRUSTED_PROXIES": "127.0.0.1/32,10.9.0.0/24",
+        "RATE_LIMIT": "1000000/hour",
         "APP_RELEASE": "2026.01.1",
         "IMAGE_VERSION": "1.0.0",
     }
+    cluster.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+
+@pytest.fixture
+def environment(cluster: Cluster) -> Iterator[dict[str, str]]:
+    """A good production configuration, with an empty database for this test alone."""
+    with new_environment(cluster) as made:
+        yield made
 
 
 def run_command(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -239,7 +242,7 @@ class Syslog:
         return line
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def syslog() -> Iterator[Syslog]:
     """The socket that the API logs to."""
     with tempfile.TemporaryDirectory(prefix="api-log-") as directory:
@@ -264,6 +267,10 @@ class Api:
         """A request of an administrator."""
         return self.http.request(method, path, headers={"X-Admin-Key": SECRETS["ADMIN_API_KEY"]}, **more)
 
+    def client(self, key: str) -> httpx.Client:
+        """Requests with a key."""
+        return httpx.Client(base_url=self.http.base_url, headers={"X-API-Key": key}, timeout=10)
+
     def issue_key(self, client: str = "acme") -> str:
         """A new key's text."""
         response = self.admin("POST", "/admin/keys", json={"client": client})
@@ -279,13 +286,13 @@ class Api:
 StartApi = Callable[[dict[str, str]], Api]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[StartApi]:
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartApi]:
     """Starts the API with an environment; ends what was started."""
-    started: list[Api] = []
+    directory, started = tmp_path_factory.mktemp("api"), list[Api]()
 
     def start_one(environment: dict[str, str]) -> Api:
-        port, stderr = free_port(), tmp_path / f"stderr-{len(started)}"
+        port, stderr = free_port(), directory / f"stderr-{len(started)}"
         with stderr.open("wb") as stream:
             process = subprocess.Popen(
                 [sys.executable, "-m", "reference_api", "serve", "--host", "127.0.0.1", "--port", str(port)],
@@ -312,10 +319,20 @@ def start(tmp_path: Path) -> Iterator[StartApi]:
             api.process.wait()
 
 
-@pytest.fixture
-def api(environment: dict[str, str], syslog: Syslog, start: StartApi) -> Api:
-    """The API, migrated, logging to the syslog socket."""
-    environment["SYSLOG_ADDRESS"] = str(syslog.path)
+@pytest.fixture(scope="module")
+def api(cluster: Cluster, syslog: Syslog, start: StartApi) -> Iterator[Api]:
+    """The API, migrated, logging to the syslog socket; shared by the tests of a module."""
+    with new_environment(cluster) as environment:
+        environment["SYSLOG_ADDRESS"] = str(syslog.path)
+        migrate(environment)
+        made = start(environment)
+        yield made
+        made.stop()
+
+
+def migrate(environment: dict[str, str]) -> dict[str, Any]:
+    """Bring a database to the head; what the command says."""
     result = run_command("migrate", environment=environment)
     assert result.returncode == 0, result.stderr
-    return start(environment)
+    said: dict[str, Any] = json.loads(result.stdout)
+    return said

@@ -87,8 +87,10 @@ def _serve(settings: Settings, host: str, port: int) -> int:
         environment=settings.environment,
         image_version=settings.image_version,
     )
-    server.run()
-    logs.event(logs.service, logging.INFO, "service_stopped")
+    try:
+        server.run()
+    finally:
+        logs.event(logs.service, logging.INFO, "service_stopped")
     return 0
 
 

@@ -6,7 +6,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, ForeignKey, Identity, LargeBinary, NullPool, Text, create_engine, func
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    NullPool,
+    Text,
+    create_engine,
+    func,
+)
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -21,7 +32,12 @@ SECOND = 1000
 class Base(DeclarativeBase):
     """What all tables share."""
 
-    type_annotation_map = {str: Text, datetime: DateTime(timezone=True), bytes: LargeBinary}  # noqa: RUF012
+    type_annotation_map = {  # noqa: RUF012 (how SQLAlchemy declares it)
+        str: Text,
+        int: BigInteger,
+        bytes: LargeBinary,
+        datetime: DateTime(timezone=True),
+    }
 
 
 class ApiKey(Base):
@@ -47,6 +63,8 @@ class Item(Base):
     name: Mapped[str]
     content: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (Index("items_client_id", "client", "id"),)
 
 
 def serving_engine(database: Database, release: str) -> AsyncEngine:

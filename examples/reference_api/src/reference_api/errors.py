@@ -63,6 +63,11 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     return error_response(422, "invalid_request", "the request is not valid", details=details)
 
 
+async def _unexpected(_: Request, __: Exception) -> JSONResponse:
+    # Starlette raises the error again once this is sent, and the outermost middleware logs it.
+    return error_response(500, "internal_error", "something went wrong here")
+
+
 async def _database(_: Request, error: Exception) -> JSONResponse:
     logs.event(logs.service, logging.ERROR, "database_unavailable", error=str(error)[:500])
     return error_response(503, "database_unavailable", "try again soon", {"Retry-After": "5"})
@@ -74,3 +79,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     for error in (OperationalError, InterfaceError, PoolTimeoutError):
         app.add_exception_handler(error, _database)
+    app.add_exception_handler(Exception, _unexpected)

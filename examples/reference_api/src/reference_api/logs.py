@@ -66,13 +66,15 @@ class SyslogSender(SysLogHandler):
     """Sends to syslog, waiting a little for a daemon that is behind; what it does not take goes to stderr.
 
     A datagram socket holds as few as ten messages, so a burst has to wait for the daemon to read on. After
-    a failure nothing is waited for during a while: then a daemon that hangs cannot hold up the shutdown.
+    a failure nothing is waited for, until it works again or a while has passed: then a daemon that hangs
+    cannot hold up the shutdown.
     """
 
     ident = f"{NAME}: "
     append_nul = False
 
     def __init__(self, address: str | tuple[str, int], facility: int) -> None:
+        self._failed = False
         self._stalled_until = 0.0
         super().__init__(address, facility, socket.SOCK_DGRAM)
 
@@ -81,7 +83,15 @@ class SyslogSender(SysLogHandler):
         super()._connect_unixsocket(address)  # type: ignore[misc]
         self.socket.settimeout(0 if time.monotonic() < self._stalled_until else PATIENCE)  # type: ignore[attr-defined]
 
+    def emit(self, record: logging.LogRecord) -> None:
+        self._failed = False
+        super().emit(record)
+        if not self._failed:
+            self._stalled_until = 0.0
+            self.socket.settimeout(PATIENCE)  # type: ignore[attr-defined]
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name is the base class's)
+        self._failed = True
         self._stalled_until = time.monotonic() + STALLED
         _to_stderr(record)
 

@@ -25,7 +25,7 @@ TOO_LARGE = HTTPException(413, f"the body is larger than {BODY_LIMIT} bytes")
 
 
 class RequestMiddleware:
-    """Begins the request's context, answers what nothing else caught, and logs the outcome."""
+    """Begins the request's context and logs the outcome."""
 
     def __init__(self, app: ASGIApp, trusted_proxies: Iterable[Network]) -> None:
         self.app = app
@@ -55,9 +55,6 @@ class RequestMiddleware:
             await self.app(scope, receive, send_noting)
         except Exception:
             logs.service.exception("unhandled_error", extra={"fields": {"path": scope["path"][:PATH_LOGGED]}})
-            if not status:
-                response = error_response(500, "internal_error", "something went wrong here")
-                await response(scope, receive, send_noting)
         finally:
             if not _is_own_health_check(scope):
                 logs.event(

@@ -41,7 +41,11 @@ class _Scope:
         self.defaults: dict[str, Any] = {}
         for part in parts:
             self.defaults.update(part.defaults)
-        options = {option.name: option for part in parts for option in part.options.values()}
+        options: dict[str, Option] = {}
+        for part in parts:
+            for option in part.options.values():
+                # The environment comes first: a role that repeats one of its options does not loosen it.
+                options.setdefault(option.name, option)
         self.options = [(option, self.defaults.get(name, MISSING)) for name, option in options.items()]
         self.required = frozenset(required)
         self.rules = [rule for part in parts for rule in part.rules]

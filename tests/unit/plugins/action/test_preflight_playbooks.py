@@ -140,7 +140,9 @@ class Site:
 
     def run(self, playbook: str, *arguments: str) -> tuple[int, str, list[dict[str, Any]]]:
         releases = "[debian 12, debian 13, ubuntu 22.04, ubuntu 24.04]"
-        self.write("play.yml", playbook.replace("SPEC", str(self.root / "spec")).replace("RELEASES", releases))
+        self.write(
+            "play.yml", playbook.replace("SPEC", str(self.root / "spec")).replace("RELEASES", releases)
+        )
         environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
@@ -151,7 +153,9 @@ class Site:
             "LC_ALL": "C.UTF-8",
         }
         command = [sys.executable, "-m", "ansible", "playbook", "-i", "inventory", "play.yml", *arguments]
-        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False
+        )
         return done.returncode, done.stdout + done.stderr, _problems(done.stdout)
 
 
@@ -262,9 +266,11 @@ def test_preflight_lists_variables_hosts_and_images_in_one_report(site: Site) ->
     image = "127.0.0.1:1/api@sha256:" + "a" * 64
     code, output, problems = site.run(_PREFLIGHT, "-e", f"image={image}", "-e", "app_prot=1")
     assert code != 0, output
-    assert {("app_prot", "UNKNOWN_VARIABLE"), ("host", "UNREACHABLE"), ("preflight_image", "REGISTRY_UNREACHABLE")} <= _named(
-        problems
-    )
+    assert {
+        ("app_prot", "UNKNOWN_VARIABLE"),
+        ("host", "UNREACHABLE"),
+        ("preflight_image", "REGISTRY_UNREACHABLE"),
+    } <= _named(problems)
     by_code = {row["code"]: row for row in problems}
     assert by_code["UNREACHABLE"]["hosts"] == ["app-1"]
     assert by_code["REGISTRY_UNREACHABLE"]["hosts"] == ["app-2"]

@@ -97,7 +97,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Registry]:
 def _certificate(path: Path) -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -106,7 +106,9 @@ def _certificate(path: Path) -> str:
         .serial_number(1)
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
     )
@@ -124,7 +126,9 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize("image", ["api:1.0", f"api@{_DIGEST}", f"api:gone@{_DIGEST}", "silent/api:1.0", "public/api:1.0"])
+@pytest.mark.parametrize(
+    "image", ["api:1.0", f"api@{_DIGEST}", f"api:gone@{_DIGEST}", "silent/api:1.0", "public/api:1.0"]
+)
 def test_found(registry: _Registry, image: str) -> None:
     result = inspect(f"{registry.name}/{image}", Access(ca_content=registry.ca))
     assert result == {"exists": True, "digest": _DIGEST, "media_type": _TYPE, "problems": []}

@@ -7,12 +7,13 @@ import base64
 import os
 import secrets
 import string
+from collections.abc import Callable
 
 import pytest
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import findings, reused
 
 _ALPHABET = string.ascii_letters + string.digits
-_GENERATORS = {
+_GENERATORS: dict[str, Callable[[], str]] = {
     "openssl rand -base64 48": lambda: base64.b64encode(os.urandom(48)).decode(),
     "openssl rand -base64 24": lambda: base64.b64encode(os.urandom(24)).decode(),
     "openssl rand -hex 32": lambda: os.urandom(32).hex(),

@@ -126,7 +126,13 @@ def test_kinds(kind: str, value: str, good: bool) -> None:
 
 
 def test_origins_are_a_list_without_duplicates() -> None:
-    body = {"type": "list", "elements": "str", "kind": "origin", "reserved": "allow", "min_items": 1}
+    body: dict[str, Any] = {
+        "type": "list",
+        "elements": "str",
+        "kind": "origin",
+        "reserved": "allow",
+        "min_items": 1,
+    }
     assert _codes("https://a.test,https://b.test", **body) == ["TYPE"]
     assert _codes(["https://a.lab.test", "https://a.lab.test"], **body) == ["DUPLICATE"]
     assert _codes(["https://a.lab.test"], **body) == []

@@ -45,7 +45,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             clock_skew=options["clock_skew"],
             cgroup_versions=tuple(options["cgroup_versions"]),
         )
-        hosts = [str(host) for host in options["hosts"] or task_vars["groups"]["all"]]
+        hosts = [str(host) for host in options["hosts"] or _hosts_of_the_run(task_vars)]
         report = Report()
         for row in options["problems"]:
             report.add_row(row)
@@ -71,6 +71,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for host in spread[1]:
                 report.add("host", *spread[0], host=host)
         return _verdict(report.rows(), len(hosts), options["fail"])
+
+
+def _hosts_of_the_run(task_vars: Mapping[str, Any]) -> list[str]:
+    """Those of the play, so that a limit is respected; all, when the play is only on the controller."""
+    play = [
+        host for host in task_vars.get("ansible_play_hosts_all") or () if host in task_vars["groups"]["all"]
+    ]
+    return play or list(task_vars["groups"]["all"])
 
 
 def _add_checks(report: Report, host: str, variables: Mapping[str, Any], checks: Iterable[str]) -> bool:

@@ -14,8 +14,9 @@ description:
     and other checks have found, judges each host by its facts, and fails with one report that lists everything, or
     succeeds with a verdict of one line.
   - A host without the fact C(hardened_host) counts as unreachable.
-  - Runs once, on the controller, whatever the play's hosts; it needs no connection. Use it in a play on C(localhost),
-    because a play whose hosts are all unreachable runs no task.
+  - Runs once, on the controller, whatever the play's hosts; it needs no connection. Say C(run_once=true) all the same,
+    so that a failure stops every host, and C(ignore_unreachable=true) for the play, because a play whose hosts have all
+    been lost runs no further task.
 options:
   problems:
     description:
@@ -32,8 +33,8 @@ options:
     default: []
   hosts:
     description:
-      - Hosts to report on. By default all hosts of the inventory. Under C(--limit) give
-        C(ansible_play_hosts_all) of the play that has looked at them.
+      - Hosts to report on. By default all hosts of the play, as C(--limit) leaves them; in a play on C(localhost), all
+        hosts of the inventory.
     type: list
     elements: str
   releases:
@@ -104,32 +105,28 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Judge the inventory
-  hosts: localhost
-  gather_facts: false
-  tasks:
-    - name: Every variable of every host
-      techsaas.hardened.validate:
-        fail: false
-      register: preflight_variables
-
-- name: Look at the hosts
+- name: Preflight
   hosts: all
   gather_facts: false
+  ignore_unreachable: true
+  any_errors_fatal: true
   tasks:
-    - name: What each host is
+    - name: Judge every variable of every host
+      techsaas.hardened.validate:
+        fail: false
+      run_once: true
+      register: preflight_variables
+
+    - name: Look at each host
       techsaas.hardened.host_info:
         fail: false
       register: preflight_host
 
-- name: Report
-  hosts: localhost
-  gather_facts: false
-  tasks:
-    - name: All problems at once
+    - name: Report all problems at once
       techsaas.hardened.preflight_report:
         problems: "{{ preflight_variables.problems }}"
         checks: [preflight_host]
+      run_once: true
 """
 
 RETURN = r"""

@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Holds every variable of every host against what the roles' argument specs and annotations ask for, and lists all
     problems at once, each with the variable, the hosts, the rule, the fix, and where it was written.
-  - Runs once, on the controller, whatever the play's hosts; it needs no connection. Best used in a play on
-    C(localhost).
+  - Runs once, on the controller, whatever the play's hosts; it needs no connection. Say C(run_once=true) all the same,
+    so that a failure stops every host. Not in a play on C(localhost), which C(--limit) would skip.
   - Resolves each variable by itself, so that a value that is undefined, recursive, or cannot be decrypted hides no
     other problem. A value made of facts that are not known yet is left for later.
   - Values, their lengths, and texts of exceptions are never shown.
@@ -77,13 +77,10 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Judge the inventory
-  hosts: localhost
-  gather_facts: false
-  tasks:
-    - name: Every variable of every host
-      techsaas.hardened.validate:
-        required: [image, release]
+- name: Judge every variable of every host
+  techsaas.hardened.validate:
+    required: [image, release]
+  run_once: true
 """
 
 RETURN = r"""

@@ -75,26 +75,27 @@ rules:
   - {code: ORDER, variable: app_low, that: app_low <= app_high, rule: must not exceed app_high, fix: lower it}
 """
 _HOSTS = "[app]\napp-1\napp-2\n[database]\ndb-1\n[all:vars]\nansible_connection=local\nansible_python_interpreter={}\n"
-_VALIDATE = """- hosts: localhost
+_VALIDATE = """- hosts: all
   gather_facts: false
   tasks:
     - name: Validate
       techsaas.hardened.validate: {path: SPEC}
+      run_once: true
 - hosts: all
   gather_facts: false
   tasks:
     - name: Touch a host
       ansible.builtin.file: {path: "{{ playbook_dir }}/touched", state: touch, mode: '0644'}
 """
-_PREFLIGHT = """- hosts: localhost
+_PREFLIGHT = """- hosts: all
   gather_facts: false
+  ignore_unreachable: true
+  any_errors_fatal: true
   tasks:
     - name: Validate
       techsaas.hardened.validate: {path: SPEC, required: [image], fail: false}
+      run_once: true
       register: preflight_variables
-- hosts: all
-  gather_facts: false
-  tasks:
     - name: Look
       techsaas.hardened.host_info: {fail: false}
       register: preflight_host
@@ -102,16 +103,12 @@ _PREFLIGHT = """- hosts: localhost
       techsaas.hardened.image_info: {image: "{{ image }}"}
       register: preflight_image
       when: "'app' in group_names and image is defined and ansible_facts.hardened_host is defined"
-- hosts: localhost
-  gather_facts: false
-  tasks:
     - name: Report
       techsaas.hardened.preflight_report:
         problems: "{{ preflight_variables.problems }}"
         checks: [preflight_host, preflight_image]
         releases: RELEASES
-      register: preflight
-    - ansible.builtin.debug: {var: preflight}
+      run_once: true
 - hosts: all
   gather_facts: false
   tasks:
@@ -286,6 +283,17 @@ def test_preflight_with_every_host_unreachable_still_reports(site: Site) -> None
     unreachable = [row for row in problems if row["code"] == "UNREACHABLE"]
     assert [row["hosts"] for row in unreachable] == [["app-1", "db-1"]]
     assert ("image", "REQUIRED") in _named(problems)
+
+
+def test_preflight_under_limit_reports_on_the_hosts_of_the_run(site: Site) -> None:
+    code, output, problems = site.run(_PREFLIGHT, "--limit", "app-2", "-e", "app_prot=1")
+    assert code != 0, output
+    # Whether this machine was booted with systemd is none of the test's business.
+    fleet = [row for row in problems if row["variable"] != "host"]
+    assert _named(fleet) == {("app_prot", "UNKNOWN_VARIABLE"), ("image", "REQUIRED")}
+    assert {row["host_count"] for row in fleet} == {3}
+    assert "UNREACHABLE" not in {row["code"] for row in problems}
+    assert not (site.root / "touched").exists()
 
 
 def test_packages_in_check_mode_plan_from_facts_without_apt(site: Site) -> None:

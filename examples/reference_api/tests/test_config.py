@@ -15,6 +15,8 @@ from .conftest import run_command
 
 SECRET = secrets.token_urlsafe(48)
 ADMIN = secrets.token_urlsafe(48)
+SHORT = secrets.token_urlsafe(12)
+PLACEHOLDER = "changeme-changeme-changeme-ZYXWVUTS"
 
 
 @pytest.fixture
@@ -50,8 +52,8 @@ def test_a_good_configuration_is_taken(good: dict[str, str]) -> None:
 def test_everything_wrong_is_reported_at_once_without_values() -> None:
     bad = {
         "AI_SERVICE_ENV": "prodution",
-        "SECRET_KEY": "Zq3fTooShortZq3f",
-        "ADMIN_API_KEY": "changeme-changeme-changeme-ZYXWVUTS",
+        "SECRET_KEY": SHORT,
+        "ADMIN_API_KEY": PLACEHOLDER,
         "CORS_ORIGINS": "*,https://ok.test,http://plain.test,https://path.test/here",
         "LOG_LEVEL": "loudly",
         "DATABASE_HOSTADDR": "nowhere",
@@ -119,7 +121,7 @@ def test_secrets_come_from_files_too(good: dict[str, str], tmp_path: Path, name:
 
 
 def test_staging_is_held_to_the_rules_of_production(good: dict[str, str]) -> None:
-    assert problems(good | {"AI_SERVICE_ENV": "staging", "SECRET_KEY": "weak"})
+    assert problems(good | {"AI_SERVICE_ENV": "staging", "SECRET_KEY": SHORT})
 
 
 def test_development_needs_nothing_but_takes_no_nonsense() -> None:

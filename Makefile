@@ -13,7 +13,8 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-UV := $(CURDIR)/.cache/uv/bin/uv
+# The example is a project of its own, with an environment of its own.
+UV_RUN := $(CURDIR)/.cache/uv/bin/uv run --quiet --frozen --no-python-downloads --python $(CURDIR)/.venv/bin/python
 # 12 or 13: the Debian release of the lab hosts (empty: what the lab itself prefers).
 DEBIAN ?=
 export DEBIAN
@@ -71,7 +72,7 @@ unit: venv ## Unit tests and the house rules for roles
 sanity: venv ## ansible-test sanity, in a copy below .cache
 	@tools/sanity.sh
 api: setup ## Tests of the example API
-	@cd examples/reference_api && $(UV) run --quiet --frozen mypy && $(UV) run --quiet --frozen pytest
+	@cd examples/reference_api && $(UV_RUN) mypy && $(UV_RUN) pytest
 molecule: setup ## One Molecule scenario: make molecule SCENARIO=postgres DEBIAN=12
 	@molecule test --scenario-name $(SCENARIO)
 molecule-%: setup

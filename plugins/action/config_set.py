@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -44,7 +44,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         task_vars = task_vars or {}
         arguments, problems = self._arguments()
         contents, unreadable = self._contents(arguments, task_vars)
-        problems += find_problems(arguments) + unreadable
+        # A value of the wrong type, reported already, may keep the finer checks from running.
+        with suppress(TypeError, AttributeError) if problems else nullcontext():
+            for problem in find_problems(arguments):
+                problems.append(problem)
+        problems += unreadable
         masker = Masker(values_of(arguments["secrets"], _secret_contents(arguments, contents), ()))
         if problems:
             count = len(problems)
@@ -91,11 +95,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if source == "content":
             return _encode(item["content"])
         if source == "template":
-            return self._render(item["template"], item["path"], task_vars)
+            return self._render(item["template"], item.get("path", ""), task_vars)
         path = self._find_needle("files", item["source"])
         # Decrypts in memory; the loader's other ways leave clear text on the controller's disk.
         content, shown = self._loader._get_file_contents(path)
-        item["secret"] = item["secret"] or not shown
+        item["secret"] = item.get("secret") or not shown
         return bytes(content)
 
     def _render(self, name: str, destination: str, task_vars: dict[str, Any]) -> bytes:

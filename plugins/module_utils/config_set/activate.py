@@ -10,7 +10,6 @@ from typing import Callable, Protocol
 from .errors import ConfigSetError, ServiceError
 from .journal import Journal
 from .model import ACTIONS, Change, Observer, ServiceSpec, ServiceStep, UnitState
-from .probe import wait_for
 
 Owed = dict[str, str]
 STARTING = ("start", "restart", "reload")
@@ -73,6 +72,8 @@ def activate(journal: Journal, manager: ServiceManager, observe: Observer) -> No
             observe("act", f"{step.action} {step.name}")
             manager.act(step.action, step.name)
     _verify([step.name for step in journal.steps if step.action in STARTING], manager, observe)
+    from .probe import wait_for  # only a set that changes pays for it
+
     for probe in journal.probes:
         observe("probe", "")
         try:

@@ -106,42 +106,32 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 Arguments = Mapping[str, Any]
 
 
-def find_problems(arguments: Arguments) -> list[str]:
+def find_problems(arguments: Arguments) -> Iterator[str]:
     """Everything that is wrong with arguments of the right types, each with its place and the way to mend it."""
-    problems: list[str] = []
     if not NAME.fullmatch(arguments["name"]):
-        problems.append(
-            f"name: '{arguments['name']}' must be 1 to 64 of A-Z a-z 0-9 _ . @ - and begin with A-Z a-z 0-9"
-        )
-    problems += _path_problems(arguments)
+        yield f"name: '{arguments['name']}' must be 1 to 64 of A-Z a-z 0-9 _ . @ - and begin with A-Z a-z 0-9"
+    yield from _path_problems(arguments)
     for place, item in _items(arguments, "files"):
-        problems += _file_problems(place, item)
+        yield from _file_problems(place, item)
     for place, item in [*_items(arguments, "files"), *_items(arguments, "directories")]:
         if not _is_mode(item["mode"]):
-            problems.append(f"{place}.mode: {item['mode']!r} must be a quoted octal string such as '0644'")
+            yield f"{place}.mode: {item['mode']!r} must be a quoted octal string such as '0644'"
     for place, item in _items(arguments, "links"):
         if not item["target"]:
-            problems.append(f"{place}.target: must not be empty")
+            yield f"{place}.target: must not be empty"
     for number, argv in enumerate(arguments["check"]):
         if not argv or not all(isinstance(word, str) and word for word in argv):
-            problems.append(
-                f"check[{number}]: must be a list of words, the program first, such as [nginx, -t]"
-            )
-    for place, item in _items(arguments, "probe"):
-        problems += _probe_problems(place, item)
+            yield f"check[{number}]: must be a list of words, the program first, such as [nginx, -t]"
     names = [item["name"] for item in arguments["services"]]
-    problems += [
-        f"services: '{name}' is named more than once"
-        for name in sorted({n for n in names if names.count(n) > 1})
-    ]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"services: '{name}' is named more than once"
     for number, value in enumerate(arguments["secrets"]):
         if 0 < len(value) < SHORTEST:
-            problems.append(
-                f"secrets[{number}]: is shorter than {SHORTEST} characters, too short to be masked; use a longer one"
-            )
+            yield f"secrets[{number}]: is shorter than {SHORTEST} characters, too short to be masked; use a longer one"
+    for place, item in _items(arguments, "probe"):
+        yield from _probe_problems(place, item)
     if arguments["keep"] < 0:
-        problems.append("keep: must not be negative")
-    return problems
+        yield "keep: must not be negative"
 
 
 def _items(arguments: Arguments, option: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -157,6 +147,8 @@ def _path_problems(arguments: Arguments) -> list[str]:
     for option in ("files", "links", "directories"):
         for place, item in _items(arguments, option):
             path = item["path"]
+            if path is None:  # the argument spec has complained already
+                continue
             if not path.startswith("/"):
                 problems.append(f"{place}.path: must be absolute")
             elif path != os.path.normpath(path) or path.startswith("//") or path == "/":

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from .errors import ConfigSetError, Problems, RehearsalImpossible, Rejected
 from .journal import COMMITTED, PREPARED, SWAPPED, Book, Journal
 from .manifest import Manifest, other_owners, read_manifest, write_json
 from .model import STATE_ROOT, Observer, Outcome, ServiceStep, SetSpec, UnitState, ignore_step
+from .process import find_program
 from .recovery import Recovery, foreseen, words
-from .rehearse import missing_programs, rehearse
 from .swap import swap
 from .systemd import is_unit_file
 
@@ -120,7 +119,7 @@ class Engine:
     # -- judging -------------------------------------------------------------------------------------------------
 
     def _judge(self, comparison: Comparison) -> None:
-        missing = missing_programs(self.spec.check)
+        missing = self._missing_checkers()
         if missing:
             raise Problems(
                 f"check: the program {name} is not installed, so the set cannot be judged; install it first"
@@ -129,7 +128,7 @@ class Engine:
         self._rehearse(comparison, self.directory)
 
     def _judge_leniently(self, comparison: Comparison, known: bool) -> None:
-        missing = missing_programs(self.spec.check)
+        missing = self._missing_checkers()
         if missing:
             self.outcome.warnings.append(f"not judged: {', '.join(missing)} is not installed yet")
         elif comparison.unknown_accounts and self.spec.check:
@@ -147,9 +146,14 @@ class Engine:
                     f"{error}\nThis may be for want of things that a real run makes first."
                 )
 
+    def _missing_checkers(self) -> list[str]:
+        return sorted({argv[0] for argv in self.spec.check if find_program(argv[0]) is None})
+
     def _rehearse(self, comparison: Comparison, state: str | None) -> None:
         if not self.spec.check:
             return
+        from .rehearse import rehearse  # only a set that changes pays for it
+
         self.observe("rehearse", self.spec.name)
         try:
             rehearse(comparison.changes, self.spec.check, self.spec.check_timeout, _token(), state)
@@ -208,7 +212,7 @@ class Engine:
 
 
 def _token() -> str:
-    return secrets.token_hex(4)
+    return os.urandom(4).hex()
 
 
 @contextmanager

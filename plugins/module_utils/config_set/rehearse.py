@@ -12,14 +12,10 @@ from typing import Any
 from . import namespace
 from .errors import ConfigSetError, RehearsalImpossible, Rejected
 from .model import Change
-from .process import find_program, run
+from .process import run
 from .swap import swap
 
 Argv = Sequence[str]
-
-
-def missing_programs(checks: Sequence[Argv]) -> list[str]:
-    return sorted({argv[0] for argv in checks if find_program(argv[0]) is None})
 
 
 def rehearse(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from .errors import ServiceError
@@ -28,7 +29,10 @@ def is_unit_file(path: str) -> bool:
 
 
 class Systemd:
-    """The system's service manager, by way of systemctl."""
+    """The system's service manager, by way of systemctl; for one run, whose start bounds what the units have to say."""
+
+    def __init__(self) -> None:
+        self._since = int(time.time())
 
     def show(self, names: Sequence[str]) -> dict[str, UnitState]:
         """The state of all units in one call; systemctl answers in the order asked, also for unknown units."""
@@ -64,9 +68,9 @@ class Systemd:
 
     def last_words(self, name: str) -> str:
         """The unit's last journal lines, as a block to append to a message; empty when there are none."""
-        answer = run(
-            ["journalctl", "--unit", name, "--lines", str(JOURNAL_LINES), "--no-pager", "--output", "cat"], 10
-        )
+        since = f"@{self._since}"
+        options = ["--since", since, "--lines", str(JOURNAL_LINES), "--no-pager", "--output", "cat"]
+        answer = run(["journalctl", "--unit", name, *options], 10)
         lines = [line for line in answer.out.splitlines() if line.strip() and not line.startswith("-- ")]
         return (
             "\nlast journal lines of " + name + ":\n  " + "\n  ".join(lines)

@@ -82,7 +82,9 @@ BROKEN = """
           - {path: /nonexistent/b, template: missing.j2}
           - {path: /nonexistent/c, content: x, source: y, mode: 0644}
           - {path: /nonexistent/d, content: x, on_change: relod}
+          - {content: no path}
         check: [[]]
+        keep: many
         tests: []
 """
 
@@ -200,6 +202,8 @@ def test_all_mistakes_are_reported_at_once_before_the_host_is_contacted(
         f"files[1] (/nonexistent/a).template: {tmp_path}/templates/syntax.j2: line 3: ",
         f"files[2] (/nonexistent/a).template: {tmp_path}/templates/undefined.j2: line 3: 'nowhere_defined' is undefined",
         "files[3] (/nonexistent/b).template: Could not find or access 'missing.j2'",
+        "missing required arguments: path found in files",
+        "argument 'keep' is of type str",
         "tests. Supported parameters include",
     ):
         assert words in output, output

@@ -145,13 +145,16 @@ class TestConvergence:
         ]
         assert not universe.apply(spec).changed
 
-    def test_purge_knows_its_own_files_by_another_name(self, universe: Universe) -> None:
+    @pytest.mark.parametrize(("purged", "used"), [("alias", "real"), ("real", "alias")])
+    def test_purge_knows_its_own_files_by_another_name(
+        self, universe: Universe, purged: str, used: str
+    ) -> None:
         (universe.etc / "real").mkdir()
         (universe.etc / "alias").symlink_to("real")
         spec = demo(
             universe,
-            files=(universe.file("real/mine.conf", b"1"),),
-            directories=(universe.directory("alias", purge=True),),
+            files=(universe.file(f"{used}/mine.conf", b"1"),),
+            directories=(universe.directory(purged, purge=True),),
         )
         universe.apply(spec)
         assert sorted(universe.snapshot()) == ["alias", "real", "real/mine.conf"]
@@ -328,12 +331,35 @@ class TestFailures:
         with pytest.raises(PutBackFailed):
             universe.apply(demo(universe, b"two"))
         # Undoing fails again, but the new set removes the cause.
-        spec = demo(universe, files=(universe.file("main.conf", b"one"), universe.file("foreign", None)))
+        spec = demo(
+            universe,
+            files=(universe.file("main.conf", b"one"), universe.file("foreign", None, on_change="none")),
+        )
         outcome = universe.apply(spec)
         assert (outcome.recovered, outcome.units) == ("undone", {UNIT: "reload"})
         assert any("reload of demo.service failed" in warning for warning in outcome.warnings)
         assert universe.manager.unit(UNIT)["loaded"] == {"main.conf": "one"}
-        assert not (universe.state / "demo/journal.json").exists()
+        assert not [name for name in universe.state_files() if "journal" in name or "saved" in name]
+
+    def test_a_debt_to_a_service_outlives_a_run_that_fails_before_its_swap(self, universe: Universe) -> None:
+        universe.apply(demo(universe))
+        (universe.etc / "foreign").write_text("BREAK")
+        with pytest.raises(PutBackFailed):
+            universe.apply(demo(universe, b"two"))
+
+        def fail_to_stage(step: str, _subject: str) -> None:
+            if step == "stage":
+                raise OSError("disk full")
+
+        with pytest.raises(PutBackFailed, match="disk full"):
+            universe.apply(demo(universe, b"three"), fail_to_stage)
+        assert (
+            len([name for name in universe.state_files() if name.startswith("demo/saved-")]) == 2
+        )  # with its file
+        (universe.etc / "foreign").unlink()
+        assert universe.apply(demo(universe)).recovered == "undone"
+        assert universe.manager.unit(UNIT)["log"][-1] == "reload"
+        assert universe.manager.unit(UNIT)["loaded"] == {"main.conf": "one"}
 
     def test_unknown_accounts_are_listed_together(self, universe: Universe) -> None:
         files = (

@@ -311,5 +311,5 @@ class TestArguments:
         ],
     )
     def test_each_mistake_is_found_alone(self, given: dict[str, Any], problem: str) -> None:
-        problems = find_problems(arguments(**given))
+        problems = list(find_problems(arguments(**given)))
         assert len(problems) == 1 and problem in problems[0]

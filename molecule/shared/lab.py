@@ -17,7 +17,7 @@ def up(fleet: Fleet) -> None:
     """Boot the fleet, with its registry and the example's image, and write its inventory."""
     started = time.monotonic()
     addresses = fleet.up()
-    variables = registry.prepare(fleet, addresses) if fleet.registry and (registry.EXAMPLE / "NOT-YET").exists() else {}
+    variables = registry.prepare(fleet, addresses) if fleet.registry else {}
     target = inventory.write(fleet, addresses, variables)
     names = " ".join(f"{name}={address}" for name, address in addresses.items())
     print(f"fleet {fleet.name} is up after {time.monotonic() - started:.0f} s: {names}\ninventory: {target}")

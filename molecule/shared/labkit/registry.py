@@ -48,11 +48,11 @@ def push(fleet: Fleet, address: str, version: str) -> str:
     """Build a version of the example API, push it and sign it; returns its reference by digest."""
     state = paths.STATE / fleet.name / "registry"
     layout = paths.STATE / "images" / version
-    build = [sys.executable, str(EXAMPLE / "build.py")]
-    run([*build, "build", "--output", str(layout), "--cache", str(paths.CACHE / "reference_api"), "--version", version])
+    cache = paths.CACHE / "reference_api"
+    run([sys.executable, str(EXAMPLE / "build.py"), "--output", str(layout), "--cache", str(cache), "--version", version])
     # Pushed by address, since names of the lab's hosts are known to the lab's hosts only.
     destination = ["--registry", f"{address}:{PORT}", "--repository", REPOSITORY, "--ca", str(state / "ca.crt")]
-    pushed = run([*build, "push", "--layout", str(layout), *destination]).stdout.strip().splitlines()[-1]
+    pushed = run([sys.executable, str(EXAMPLE / "push.py"), "--layout", str(layout), *destination]).stdout.strip()
     reference = f"{HOST}:{PORT}/{REPOSITORY}@{pushed.partition('@')[2]}"
     _sign(fleet, reference, state)
     return reference

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters that decide on the controller what a release or rollback does to the whole fleet."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.techsaas.hardened.plugins.module_utils import releases
+
+
+def _records(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    facts = variables.get("ansible_facts", {}).get("hardened_host", {})
+    records: Mapping[str, Any] = facts.get("records", {})
+    return records
+
+
+def release_serving(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """See release_serving.yml."""
+    return releases.serving([_records(variables) for variables in hosts])
+
+
+def release_plan(
+    serving: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]], image: str, wanted: str = ""
+) -> dict[str, Any]:
+    """See release_plan.yml."""
+    unchanged = [not result.get("changed", True) and not result.get("failed") for result in comparisons]
+    try:
+        return releases.plan(serving, unchanged, image, wanted, datetime.datetime.now(datetime.timezone.utc))
+    except releases.ReleaseError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def release_rollback(hosts: Mapping[str, Mapping[str, Any]], wanted: str = "") -> dict[str, Any]:
+    """See release_rollback.yml."""
+    try:
+        return releases.rollback({name: _records(variables) for name, variables in hosts.items()}, wanted)
+    except releases.ReleaseError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "release_plan": release_plan,
+            "release_rollback": release_rollback,
+            "release_serving": release_serving,
+        }

@@ -1,0 +1,146 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: release_record
+short_description: Record on a host which release its fleet serves
+version_added: 0.1.0
+description:
+  - Writes C(/var/lib/hardened/release.json) atomically, keeping the releases before it, and leaves one line in the audit trail
+    (syslog, facility authpriv).
+  - Recording what is already recorded changes nothing.
+options:
+  slot:
+    description: The slot that serves.
+    type: str
+    choices: [blue, green]
+    required: true
+  release:
+    description: Name of the release in that slot.
+    type: str
+    required: true
+  image:
+    description: The image of that release.
+    type: str
+    required: true
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: posix
+author:
+  - The techsaas.hardened maintainers (@techsaas)
+"""
+
+EXAMPLES = r"""
+- name: Record what serves
+  techsaas.hardened.release_record:
+    slot: green
+    release: "2026.11"
+    image: registry.example.com/api@sha256:0000000000000000000000000000000000000000000000000000000000000000
+"""
+
+RETURN = r"""
+record:
+  description: The record as it is now.
+  returned: always
+  type: dict
+  contains:
+    slot:
+      description: The slot that serves.
+      type: str
+    release:
+      description: Name of the release.
+      type: str
+    image:
+      description: Its image.
+      type: str
+    promoted_at:
+      description: When it began to serve, in UTC.
+      type: str
+      sample: '2026-11-24T07:00:00.000000Z'
+    previous:
+      description: What served before it, or nothing.
+      type: dict
+    history:
+      description: The last five releases before it, the latest first.
+      type: list
+      elements: dict
+"""
+
+import datetime
+import json
+import os
+import syslog
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.techsaas.hardened.plugins.module_utils import releases
+
+RECORD = Path("/var/lib/hardened/release.json")
+
+
+def _read() -> dict[str, Any]:
+    if not RECORD.exists():
+        return {}
+    loaded: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+    return loaded
+
+
+def _text(record: dict[str, Any]) -> str:
+    return json.dumps(record, indent=2, sort_keys=True) + "\n" if record else ""
+
+
+def _write(record: dict[str, Any]) -> None:
+    RECORD.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=RECORD.parent, prefix=".release-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(_text(record))
+        stream.flush()
+        os.fchmod(stream.fileno(), 0o644)
+        os.fsync(stream.fileno())
+    os.replace(temporary, RECORD)
+
+
+def _audit(record: dict[str, Any]) -> None:
+    syslog.openlog("hardened", 0, syslog.LOG_AUTHPRIV)
+    event = {key: record[key] for key in ("slot", "release", "image", "promoted_at")}
+    event["replaced"] = (record["previous"] or {}).get("release")
+    syslog.syslog(syslog.LOG_NOTICE, json.dumps({"event": "release_promoted", **event}))
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "slot": {"type": "str", "choices": list(releases.SLOTS), "required": True},
+            "release": {"type": "str", "required": True},
+            "image": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        before = _read()
+    except ValueError:
+        module.fail_json(msg=f"{RECORD} is not JSON; move it away and run deploy.yml, which records anew what serves")
+    after = releases.promote(before, module.params, datetime.datetime.now(datetime.timezone.utc))
+    changed = after != before
+    if changed and not module.check_mode:
+        _write(after)
+        _audit(after)
+    diff = {"before_header": str(RECORD), "after_header": str(RECORD), "before": _text(before), "after": _text(after)}
+    module.exit_json(changed=changed, record=after, **({"diff": diff} if changed else {}))
+
+
+if __name__ == "__main__":
+    main()

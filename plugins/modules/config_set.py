@@ -297,7 +297,6 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.argum
 )
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.engine import Engine
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.errors import ConfigSetError
-from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.model import STATE_ROOT
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.result import masker_for, to_result
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.systemd import Systemd
 
@@ -318,7 +317,7 @@ def run(module: Any) -> None:
     except (ConfigSetError, OSError) as caught:
         error = caught
         engine.outcome.failed(error)
-    masker = masker_for(spec, engine.outcome.changes, STATE_ROOT)
+    masker = masker_for(spec, engine.outcome)
     for warning in engine.outcome.warnings:
         module.warn(masker.text(warning))
     result = to_result(engine.outcome, masker)

@@ -43,13 +43,14 @@ def _entry(header: str, before: str, after: str, masker: Masker) -> Diff:
 
 def _mask_pair(before: str, after: str, masker: Masker) -> tuple[str, str]:
     """Mask known values, and in `before` also the unknown older value in the place of a known new one."""
-    patterns = [pattern for pattern in map(masker.spans, after.splitlines()) if pattern]
+    kept = set(after.splitlines())
+    patterns = [pattern for pattern in map(masker.spans, kept) if pattern]
     lines: list[str] = []
     for line in before.splitlines(keepends=True):
         body = line.rstrip("\n")
         for pattern in patterns:
             match = pattern.fullmatch(body)
-            if match:
+            if match and body not in kept:
                 body = _cover(body, [match.span(number) for number in range(1, pattern.groups + 1)])
                 break
         lines.append(body + line[len(line.rstrip("\n")) :])

@@ -43,8 +43,11 @@ class Engine:
     # -- the two verbs -------------------------------------------------------------------------------------------
 
     def apply(self) -> Outcome:
-        os.makedirs(self.state_root, 0o700, exist_ok=True)
-        os.makedirs(self.directory, 0o700, exist_ok=True)
+        try:
+            os.makedirs(self.state_root, 0o700, exist_ok=True)
+            os.makedirs(self.directory, 0o700, exist_ok=True)
+        except PermissionError as error:
+            raise ConfigSetError(f"{error}: config_set needs root, use become: true") from None
         self.observe("lock", self.spec.name)
         with _locked(os.path.join(self.directory, "lock"), self.spec.lock_timeout):
             owed = self._recover()
@@ -91,6 +94,8 @@ class Engine:
     def _compare(self) -> tuple[Comparison, Manifest | None]:
         self.observe("compare", self.spec.name)
         manifest = read_manifest(self.state_root, self.spec.name)
+        if manifest is not None:
+            self.outcome.past_secrets = manifest.secrets
         others = other_owners(self.state_root, self.spec.name)
         comparison = compare(self.spec, manifest or Manifest(), others)
         self.outcome.changes = comparison.changes

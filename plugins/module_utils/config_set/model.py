@@ -137,6 +137,9 @@ class Outcome:
     put_back: bool = False
     units: dict[str, str] = field(default_factory=dict)  # unit -> planned or done action
     warnings: list[str] = field(default_factory=list)
+    past_secrets: tuple[str, ...] = field(
+        default=(), repr=False
+    )  # of the last run, to be masked in this one's diff
 
     def failed(self, error: Exception) -> None:
         """A failed run has changed nothing in the end, but for what it recovered first or could not put back."""

@@ -7,19 +7,17 @@ import os
 from typing import Any
 
 from .diff import diff
-from .manifest import read_manifest
 from .mask import Masker, values_of, words_of
-from .model import Change, Outcome, SetSpec
+from .model import Outcome, SetSpec
 from .nodes import File
 
 
-def masker_for(spec: SetSpec, changes: list[Change], state_root: str) -> Masker:
+def masker_for(spec: SetSpec, outcome: Outcome) -> Masker:
     """Hides this run's secrets, those of the last run, and the words of files that are secret as a whole."""
-    manifest = read_manifest(state_root, spec.name)
-    secrets = [*spec.secrets, *(manifest.secrets if manifest else ())]
     contents = [f.content for f in spec.files if f.secret and f.content]
-    contents += [c.before.content for c in changes if c.secret and isinstance(c.before, File)]
-    return Masker(values_of(secrets, contents, _public_words(spec) if contents else ()))
+    contents += [c.before.content for c in outcome.changes if c.secret and isinstance(c.before, File)]
+    public = _public_words(spec) if contents else ()
+    return Masker(values_of((*spec.secrets, *outcome.past_secrets), contents, public))
 
 
 def to_result(outcome: Outcome, masker: Masker) -> dict[str, Any]:

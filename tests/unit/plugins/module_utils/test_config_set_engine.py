@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -19,6 +20,7 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.error
     Rejected,
 )
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.model import ProbeSpec, SetSpec
+from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.result import masker_for, to_result
 from ansible_collections.techsaas.hardened.tests.unit.plugins.module_utils.config_set_fakes import (
     Universe,
     at_step,
@@ -515,3 +517,30 @@ class TestCheckMode:
         with pytest.raises(OSError, match="injected"):
             universe.apply(demo(universe), at_step(3, raise_error))
         assert universe.snapshot() == {}
+
+
+class TestResult:
+    def told(self, universe: Universe, spec: SetSpec) -> str:
+        engine = universe.engine(spec)
+        engine.apply()
+        return json.dumps(to_result(engine.outcome, masker_for(spec, engine.outcome)))
+
+    def test_the_secrets_of_the_last_run_are_hidden_however_the_file_changes(
+        self, universe: Universe
+    ) -> None:
+        universe.apply(demo(universe, b"key=yesterday-1\n", secrets=("yesterday-1",)))
+        told = self.told(universe, demo(universe, b"[keys]\nmain: today-2\n", secrets=("today-2",)))
+        assert "yesterday-1" not in told and "today-2" not in told and "main: ********" in told
+
+    def test_a_secret_file_that_leaves_the_set_stays_hidden(self, universe: Universe) -> None:
+        universe.apply(demo(universe, files=(universe.file("keys", b"hunter2-x\n", secret=True),)))
+        told = self.told(universe, demo(universe, files=()))
+        assert "hunter2-x" not in told and universe.path("keys") in told
+
+    def test_a_failed_run_says_that_it_changed_nothing(self, universe: Universe) -> None:
+        engine = universe.engine(demo(universe, b"BREAK"))
+        with pytest.raises(ConfigSetError) as error:
+            engine.apply()
+        engine.outcome.failed(error.value)
+        outcome = engine.outcome
+        assert (outcome.changed, outcome.action, outcome.units, outcome.put_back) == (False, "none", {}, True)

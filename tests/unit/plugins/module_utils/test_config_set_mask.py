@@ -78,6 +78,12 @@ class TestDiff:
         before, _after = shown(change, "new1", "new2")
         assert before == f"u:{MASK}:{MASK};\n"
 
+    def test_a_line_that_is_nothing_but_a_secret_hides_no_line_that_stays(self) -> None:
+        before, after = shown(
+            Change("/f", plain(b"[keys]\nold-key\n"), plain(b"[keys]\nnew-key\n")), "new-key"
+        )
+        assert before == f"[keys]\n{MASK}\n" == after.replace("(a hidden value changes)\n", "")
+
     def test_a_secret_file_shows_nothing_but_that_it_changes(self) -> None:
         change = Change("/f", plain(b"old"), plain(b"new"), secret=True)
         before, after = shown(change)

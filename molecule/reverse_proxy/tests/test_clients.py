@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What clients get, good ones and bad ones."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from molecule.reverse_proxy.tests.conftest import Answer, Edge
+
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "server": "nginx",
+}
+
+
+def assert_hardened(answer: Answer, tls: bool = True) -> None:
+    """Every header is there, once, and nothing tells what runs behind."""
+    assert {name: answer.header(name) for name in HEADERS} == HEADERS
+    assert answer.header("content-security-policy").startswith("default-src 'none'; frame-ancestors 'none'")
+    assert "camera=()" in answer.header("permissions-policy")
+    assert re.fullmatch("[0-9a-f]{32}", answer.header("x-request-id"))
+    hsts = ["max-age=63072000; includeSubDomains"] if tls else []
+    assert answer.headers.get("strict-transport-security", []) == hsts
+    telling = ("x-powered-by", "x-hardened-slot", "x-hardened-backend", "via", "x-accel-redirect")
+    assert [name for name in telling if name in answer.headers] == []
+
+
+def assert_error(answer: Answer, status: int, code: str) -> None:
+    assert answer.status == status
+    assert_hardened(answer)
+    assert answer.header("content-type") == "application/json"
+    error = answer.json["error"]
+    assert (error["code"], error["request_id"]) == (code, answer.header("x-request-id"))
+
+
+def test_answers_over_http2(edge: Edge) -> None:
+    answer = edge.get("/v1/items?page=2", "--http2")
+    assert (answer.status, answer.version) == (200, "HTTP/2")
+    assert answer.json["uri"] == "/v1/items?page=2"
+    assert_hardened(answer)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_versions_of_today(edge: Edge, version: ssl.TLSVersion) -> None:
+    context = edge.context()
+    context.minimum_version = context.maximum_version = version
+    with edge.connect(context=context) as connection:
+        assert str(connection.version()).replace(".", "_") == version.name
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_tls_versions_of_yesterday(edge: Edge) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError, match="protocol version"):
+        edge.connect(context=context)
+
+
+@pytest.mark.parametrize("name", ["other.example", "localhost"])
+def test_unknown_name_gets_no_handshake(edge: Edge, name: str) -> None:
+    with pytest.raises(ssl.SSLError, match=r"UNRECOGNIZED_NAME|unrecognized name"):
+        edge.connect(name)
+
+
+def test_bare_address_gets_no_handshake(edge: Edge) -> None:
+    # An address is not sent as a name.
+    with pytest.raises(ssl.SSLError, match=r"UNRECOGNIZED_NAME|unrecognized name"):
+        edge.connect(edge.address)
+
+
+def test_right_handshake_for_another_host(edge: Edge) -> None:
+    assert_error(edge.get("/", "-H", "Host: other.example"), 421, "misdirected_request")
+
+
+def test_plain_http_redirects(edge: Edge) -> None:
+    answer = edge.get("/v1/items?page=2", "-H", "Host: other.example", scheme="http")
+    assert answer.status == 301
+    # Never to where the client says.
+    assert answer.header("location") == f"https://{edge.lab.domain}/v1/items?page=2"
+    assert_hardened(answer, tls=False)
+
+
+def test_errors_of_the_application(edge: Edge) -> None:
+    missing = edge.get("/status/404")
+    assert (missing.status, missing.json) == (404, {"error": {"code": "not_found"}})
+    assert_hardened(missing)
+    busy = edge.get("/status/503")
+    assert (busy.status, busy.header("retry-after")) == (503, "30")
+    assert_hardened(busy)
+
+
+def test_errors_of_the_edge(edge: Edge) -> None:
+    host = f"Host: {edge.lab.domain}\r\n".encode()
+    assert_error(edge.get("/", "-X", "TRACE"), 405, "method_not_allowed")
+    assert_error(edge.get("/", "-H", "Content-Length: 1048577", "-d", "x"), 413, "content_too_large")
+    assert_error(edge.get("/" + "a" * 9000, "--http1.1"), 414, "uri_too_long")
+    assert_error(
+        edge.get("/", "--http1.1", "-H", "X-Large: " + "a" * 9000), 431, "request_header_fields_too_large"
+    )
+    assert_error(edge.raw(b"NONSENSE\r\n\r\n"), 400, "bad_request")
+    assert_error(edge.raw(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"), 400, "bad_request")
+    smuggled = host + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+    assert_error(edge.raw(b"POST / HTTP/1.1\r\n" + smuggled + b"\r\n0\r\n\r\n"), 400, "bad_request")
+
+
+@pytest.mark.usefixtures("no_release")
+def test_no_release_yet(edge: Edge) -> None:
+    answer = edge.get("/", "-X", "POST", "-d", "{}")
+    assert_error(answer, 503, "service_unavailable")
+    assert answer.header("retry-after") == "5"
+
+
+def test_request_id_is_the_edges(edge: Edge) -> None:
+    answer = edge.get("/", "-H", "X-Request-ID: chosen-by-the-client")
+    assert answer.json["x_request_id"] == answer.header("x-request-id") != "chosen-by-the-client"
+
+
+def test_nothing_said_about_the_origin_is_believed(edge: Edge) -> None:
+    names = (
+        "X-Forwarded-For: ",
+        "X-Real-IP: ",
+        "X-Forwarded-Proto: ",
+        "X-Forwarded-Host: ",
+        "Forwarded: for=",
+    )
+    lies = [f"{name}6.6.6.6" for name in names]
+    seen = edge.get("/", *(option for lie in lies for option in ("-H", lie))).json
+    me = edge.address.rpartition(".")[0] + ".1"
+    assert (seen["x_forwarded_for"], seen["x_real_ip"], seen["forwarded"]) == (me, me, "")
+    assert (seen["x_forwarded_proto"], seen["x_forwarded_host"]) == ("https", edge.lab.domain)
+
+
+# Runs on an app host, an ordinary client: more requests than an address may make.
+BURST = """
+import concurrent.futures, http.client, json, socket, ssl, sys
+address, domain = sys.argv[1:]
+context = ssl.create_default_context(cafile="/etc/hardened/pki/ca.crt")
+def ask(_):
+    connection = http.client.HTTPSConnection(domain, context=context, timeout=20)
+    connection._create_connection = lambda *a, **k: socket.create_connection((address, 443), 20)
+    found = []
+    for _ in range(30):
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        body = response.read()
+        headers = {}
+        for name, value in response.getheaders():
+            headers.setdefault(name.lower(), []).append(value)
+        found.append((response.status, headers, body.decode()))
+    return found
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    answers = [answer for found in pool.map(ask, range(8)) for answer in found]
+refused = [answer for answer in answers if answer[0] == 429]
+print(json.dumps({"statuses": [answer[0] for answer in answers], "refused": refused[:1]}))
+"""
+
+
+def test_bursts_are_limited(edge: Edge) -> None:
+    output = edge.lab.run("app-12", "python3", "-c", BURST, edge.address, edge.lab.domain)
+    result = json.loads(output)
+    assert set(result["statuses"]) == {200, 429}
+    assert result["statuses"].count(200) >= 40
+    status, headers, body = result["refused"][0]
+    answer = edge.get("/")  # nobody else suffers, and the machine that tests is exempt
+    assert answer.status == 200
+    refused = type(answer)(status, headers, body.encode())
+    assert_error(refused, 429, "too_many_requests")
+    assert refused.header("retry-after") == "1"
+
+
+@pytest.mark.parametrize(
+    ("start", "drip"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: %s\r\n", b"X-Slow: 1\r\n"),
+        (b"POST /write HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\n", b""),
+        (b"", b""),
+    ],
+    ids=["header", "body", "silence"],
+)
+def test_slow_clients_are_cut_off(edge: Edge, start: bytes, drip: bytes) -> None:
+    with edge.connect() as connection:
+        connection.settimeout(1)
+        connection.sendall(start % edge.lab.domain.encode() if start else start)
+        began = time.monotonic()
+        while time.monotonic() - began < 40:
+            try:
+                if drip:
+                    connection.sendall(drip)
+                if not connection.recv(4096):
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        assert 5 < time.monotonic() - began < 25
+
+
+def test_status_is_the_hosts_own(edge: Edge) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((edge.address, 8081), 5)
+    fetch = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
+    assert '"status":"ok"' in edge.lab.run(edge.name, "python3", "-c", fetch, "http://127.0.0.1:8081/healthz")
+    assert "Active connections" in edge.lab.run(
+        edge.name, "python3", "-c", fetch, "http://127.0.0.1:8081/status"
+    )
+
+
+def test_log_is_json_without_queries(edge: Edge) -> None:
+    answer = edge.get('/v1/items?token=hunter2"', "-A", 'a "quoted" agent')
+    request_id = answer.header("x-request-id")
+    for _ in range(20):
+        lines = edge.lab.run(
+            edge.name, "journalctl", "-t", "nginx_access", "-o", "cat", "-n", "500"
+        ).splitlines()
+        mine = [json.loads(line) for line in lines if request_id in line]
+        if mine:
+            break
+        time.sleep(0.5)
+    (line,) = mine
+    wanted = {"event": "request", "method": "GET", "path": "/v1/items", "status": 200, "slot": "blue"}
+    wanted |= {
+        "client": edge.address.rpartition(".")[0] + ".1",
+        "user_agent": 'a "quoted" agent',
+        "tls": "TLSv1.3",
+    }
+    wanted |= {"protocol": "HTTP/2.0", "upstream_status": "200"}
+    assert {name: line[name] for name in wanted} == wanted
+    assert line["backend"].split(":")[0] in edge.lab.addresses.values()
+    assert line["seconds"] >= 0 and "hunter2" not in json.dumps(line)
+
+
+def test_nginx_has_nothing_to_say(edge: Edge) -> None:
+    assert edge.lab.run(edge.name, "nginx", "-t", "-q") == ""

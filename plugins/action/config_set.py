@@ -148,16 +148,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     @contextmanager
     def _pipelining(self) -> Iterator[bool]:
         """Content goes through the connection's own stream instead of temporary files, as long as this lasts."""
+        connection = self._connection
         try:
-            before = self._connection.get_option("pipelining")
-        except KeyError:
-            yield bool(self._connection.always_pipeline_modules)
+            before = connection.get_option("pipelining")
+        except KeyError:  # a plugin without the option goes by the play's own setting
+            before = self._play_context.pipelining
+            self._play_context.pipelining = True
+            try:
+                yield connection.is_pipelining_enabled()
+            finally:
+                self._play_context.pipelining = before
             return
-        self._connection.set_option("pipelining", True)
+        connection.set_option("pipelining", True)
         try:
-            yield self._connection.is_pipelining_enabled()
+            yield connection.is_pipelining_enabled()
         finally:
-            self._connection.set_option("pipelining", before)
+            connection.set_option("pipelining", before)
 
 
 def _is_list_of(value: Any, elements: str) -> bool:

@@ -154,6 +154,7 @@ def test_the_life_of_a_set(play: Callable[..., tuple[int, str]], tmp_path: Path)
     # Converged, as talkative as can be.
     code, output = play("--diff", "-vvv")
     assert (code, changed(output)) == (0, "changed=1 failed=0"), output
+    assert "AnsiballZ_config_set" not in output, "the module and its contents went through a temporary file"
     assert_no_secret(output)
     main = (tmp_path / "etc/main.conf").read_text()
     assert main == (tmp_path / "reference").read_text()

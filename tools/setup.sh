@@ -94,6 +94,8 @@ make_venv() {
     fi
     say "making .venv from uv.lock with $python"
     .cache/uv/bin/uv sync --quiet --frozen --python "$python"
+    # The example's image and its tests are made with it too.
+    ln -rsf .cache/uv/bin/uv .venv/bin/uv
     echo "$stamp" >.venv/.stamp
 }
 

@@ -37,7 +37,11 @@ class Stages:
 def deploy(stages: Stages) -> None:
     """Run deploy.yml as an operator would, and take the time of its plays."""
     print(f"\n$ {' '.join(DEPLOY)}", flush=True)
-    environment = {**os.environ, "ANSIBLE_FORCE_COLOR": str(int(sys.stdout.isatty())), "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **os.environ,
+        "ANSIBLE_FORCE_COLOR": str(int(sys.stdout.isatty())),
+        "PYTHONUNBUFFERED": "1",
+    }
     process = subprocess.Popen(DEPLOY, cwd=paths.CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True)
     for line in process.stdout or ():
         if play := PLAY.match(line):

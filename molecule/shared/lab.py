@@ -30,7 +30,7 @@ def env(fleet: Fleet) -> None:
     values = {
         "EDGE_ADDRESS": fleet.addresses()[edge],
         "DOMAIN": variables["hardened_domain"],
-        "CA_FILE": inventory.directory(fleet.name) / "pki" / "ca.crt",
+        "CA_FILE": inventory.directory(fleet.name) / ".pki" / "ca.crt",
     }
     for name, value in values.items():
         print(f"{name}={shlex.quote(str(value))}")

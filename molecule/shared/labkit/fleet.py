@@ -7,6 +7,7 @@ import ipaddress
 import os
 import shutil
 import socket
+import subprocess
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,9 @@ class Fleet:
         """Read a fleet's hosts from its Molecule scenario; the lab is the default scenario's fleet."""
         scenario = paths.CHECKOUT / "molecule" / ("default" if name == LAB else name) / "molecule.yml"
         if not scenario.exists():
-            raise LabError(f"there is no fleet {name!r}: {scenario.relative_to(paths.CHECKOUT)} does not exist")
+            raise LabError(
+                f"there is no fleet {name!r}: {scenario.relative_to(paths.CHECKOUT)} does not exist"
+            )
         platforms = yaml.safe_load(scenario.read_text(encoding="utf-8"))["platforms"]
         forced = os.environ.get("DEBIAN")
         hosts = tuple(
@@ -63,7 +66,9 @@ class Fleet:
     def addresses(self) -> dict[str, str]:
         subnet = network.ensure(self.name)
         first = int(subnet.network_address) + network.FIRST_HOST
-        return {name: str(ipaddress.IPv4Address(first + number)) for number, name in enumerate(self.all_names)}
+        return {
+            name: str(ipaddress.IPv4Address(first + number)) for number, name in enumerate(self.all_names)
+        }
 
     def up(self) -> dict[str, str]:
         """Boot what is not running and return the addresses by host name."""
@@ -82,11 +87,11 @@ class Fleet:
 
     def down(self) -> None:
         """Remove every object of this fleet, whatever state an earlier run left it in."""
-        labels = ["--filter", f"label={paths.LABEL}={paths.CHECKOUT_ID}", "--filter", f"label=hardened.lab.fleet={self.name}"]
-        containers = podman("ps", "--all", "--quiet", *labels).split()
+        mine = ["--filter", f"label={paths.label(self.name)}"]
+        containers = podman("ps", "--all", "--quiet", *mine).split()
         if containers:
             podman("rm", "--force", "--volumes", "--time", "2", *containers)
-        volumes = podman("volume", "ls", "--quiet", *labels).split()
+        volumes = podman("volume", "ls", "--quiet", *mine).split()
         if volumes:
             podman("volume", "rm", "--force", *volumes)
         network.remove(self.name)
@@ -99,34 +104,38 @@ class Fleet:
             raise LabError(f"no host {host!r} in fleet {self.name!r}; it has {', '.join(self.all_names)}")
         terminal = ["--interactive", *(["--tty"] if os.isatty(0) else [])]
         argv = ["podman", "exec", *terminal, self.container(host), *(command or ["bash", "--login"])]
-        return os.spawnvp(os.P_WAIT, "podman", argv)
+        return subprocess.run(argv, check=False).returncode
 
     def container(self, host: str) -> str:
         return paths.object_name(self.name, host)
 
     def _running(self) -> set[str]:
-        label = f"label=hardened.lab.fleet={self.name}"
-        mine = podman_json("ps", "--filter", label, "--filter", f"label={paths.LABEL}={paths.CHECKOUT_ID}")
+        mine = podman_json("ps", "--filter", f"label={paths.label(self.name)}")
         names = {name for container in mine for name in container["Names"]}
         return {host for host in self.all_names if self.container(host) in names}
 
     def _boot(self, name: str, image: str, addresses: dict[str, str]) -> None:
         container = self.container(name)
         podman("rm", "--force", "--volumes", container, check=False)
-        labels = [f"{paths.LABEL}={paths.CHECKOUT_ID}", f"hardened.lab.fleet={self.name}"]
-        for label_of in ("docker", "containerd"):
-            volume = f"{container}-{label_of}"
+        label = f"--label={paths.label(self.name)}"
+        for engine in ("docker", "containerd"):
+            volume = f"{container}-{engine}"
             podman("volume", "rm", "--force", volume, check=False)
-            podman("volume", "create", *(f"--label={label}" for label in labels), volume)
+            podman("volume", "create", label, volume)
         podman(
             *("run", "--detach", "--name", container, "--hostname", name, *host_options()),
-            *(f"--label={label}" for label in labels),
+            label,
             # Else every host derives its machine id, and from that its MAC address, from the same virtual machine.
             *("--env", f"container_uuid={uuid.uuid4()}"),
             *("--network", paths.object_name(self.name), "--ip", addresses[name]),
             *(f"--add-host={other}:{address}" for other, address in addresses.items() if other != name),
             # A nested engine cannot put its overlays on the overlay that is this host's root.
-            *("--volume", f"{container}-docker:/var/lib/docker", "--volume", f"{container}-containerd:/var/lib/containerd"),
+            *(
+                "--volume",
+                f"{container}-docker:/var/lib/docker",
+                "--volume",
+                f"{container}-containerd:/var/lib/containerd",
+            ),
             *("--volume", f"{public_key()}:/home/{images.USER}/.ssh/lab.pub:ro"),
             image,
         )

@@ -102,7 +102,12 @@ def base_image(debian: str) -> str:
                 rootfs = Path(scratch) / "rootfs.tar"
                 run(
                     [
-                        *("mmdebstrap", "--mode=root", "--variant=minbase", "--skip=cleanup/apt,cleanup/reproducible"),
+                        *(
+                            "mmdebstrap",
+                            "--mode=root",
+                            "--variant=minbase",
+                            "--skip=cleanup/apt,cleanup/reproducible",
+                        ),
                         *(f"--include={','.join(INSTALLED)}", '--aptopt=Acquire::Languages "none"'),
                         *(f'--customize-hook=sh {hook} "$1"', suite, str(rootfs)),
                         f"deb {MIRROR} {suite} main",

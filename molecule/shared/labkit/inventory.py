@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from . import paths
+from . import paths, vault
 from .fleet import LAB, Fleet, private_key
 from .images import USER
 from .podman import podman, run
@@ -35,18 +35,23 @@ def write(fleet: Fleet, addresses: dict[str, str], variables: dict[str, Any]) ->
     known_hosts.write_text(_host_keys(fleet, addresses), encoding="ascii")
     options = f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
     hosts = {host.name: {"ansible_host": addresses[host.name], **host.variables} for host in fleet.hosts}
-    groups = {
-        group: {"hosts": {host.name: {} for host in fleet.hosts if group in host.groups}}
-        for group in sorted({group for host in fleet.hosts for group in host.groups})
-    }
+    groups: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    for host in fleet.hosts:
+        for group in host.groups:
+            groups.setdefault(group, {"hosts": {}})["hosts"][host.name] = {}
     connection = {
         "ansible_user": USER,
         "ansible_ssh_private_key_file": str(private_key()),
         "ansible_ssh_common_args": options,
         "ansible_control_path_dir": str(paths.control_sockets(fleet.name)),
     }
+    if fleet.name != LAB:
+        # Molecule adds an inventory of its own, in front of which this one is no longer "the" inventory's directory.
+        variables = {"pki_directory": str(target / ".pki"), **variables}
     document = {"all": {"hosts": hosts, "children": groups, "vars": {**connection, **variables}}}
-    (target / "generated.yml").write_text(HEADER + yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    (target / "generated.yml").write_text(
+        HEADER + yaml.safe_dump(document, sort_keys=False), encoding="utf-8"
+    )
     _ensure_secrets(group_vars / "secrets.yml")
     return target
 
@@ -58,28 +63,23 @@ def read(fleet_name: str) -> dict[str, Any]:
     return loaded
 
 
-def vault_password_file() -> Path:
-    password = paths.private_directory(paths.STATE) / "vault-password"
-    if not password.exists():
-        password.touch(mode=0o600)
-        password.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")
-    return password
-
-
 def _ensure_secrets(path: Path) -> None:
     if path.exists():
         return
     clear = yaml.safe_dump({name: secrets.token_urlsafe(48) for name in SECRETS})
-    vault = [str(paths.VENV_BIN / "ansible-vault"), "encrypt"]
+    identity = ["--vault-id", f"lab@{vault.password_file()}", "--encrypt-vault-id", "lab"]
     # Through standard input and output: the clear text never touches the disk.
-    path.write_text(run([*vault, "--vault-id", f"lab@{vault_password_file()}", "--encrypt-vault-id", "lab", "--output", "-", "-"], stdin=clear).stdout, encoding="ascii")
+    encrypt = [str(paths.VENV_BIN / "ansible-vault"), "encrypt", *identity, "--output", "-", "-"]
+    path.write_text(run(encrypt, stdin=clear).stdout, encoding="ascii")
 
 
 def _host_keys(fleet: Fleet, addresses: dict[str, str]) -> str:
     # Read over podman, which is trusted, so that SSH can be strict from the first connection on.
     lines = []
     for host in fleet.hosts:
-        key = podman("exec", fleet.container(host.name), "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2]
+        key = podman("exec", fleet.container(host.name), "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[
+            :2
+        ]
         lines.append(f"{addresses[host.name]} {' '.join(key)}\n")
     return "".join(lines)
 

@@ -12,17 +12,21 @@ from collections.abc import Iterator
 from . import paths
 from .podman import LabError, podman, podman_json, run
 
-POOL = ipaddress.ip_network("10.213.0.0/16")
+POOL = ipaddress.IPv4Network("10.213.0.0/16")
 FIRST_HOST = 10
 
 
 def _used() -> Iterator[ipaddress.IPv4Network]:
-    for network in podman_json("network", "ls"):
-        for subnet in network.get("subnets", []):
-            yield ipaddress.ip_network(subnet["subnet"])
+    destinations = [
+        subnet["subnet"] for network in podman_json("network", "ls") for subnet in network.get("subnets", [])
+    ]
     for route in json.loads(run(["ip", "-json", "-4", "route", "show", "table", "all"]).stdout or "[]"):
         if route["dst"] != "default" and route.get("type", "unicast") == "unicast":
-            yield ipaddress.ip_network(route["dst"], strict=False)
+            destinations.append(route["dst"])
+    for destination in destinations:
+        network = ipaddress.ip_network(destination, strict=False)
+        if isinstance(network, ipaddress.IPv4Network):
+            yield network
 
 
 def ensure(fleet: str) -> ipaddress.IPv4Network:
@@ -34,7 +38,15 @@ def ensure(fleet: str) -> ipaddress.IPv4Network:
     with open(paths.private_directory(paths.CACHE) / "network.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subnet = _free(name)
-        podman("network", "create", "--label", f"{paths.LABEL}={paths.CHECKOUT_ID}", "--subnet", str(subnet), name)
+        podman(
+            "network",
+            "create",
+            "--label",
+            paths.label(fleet),
+            "--subnet",
+            str(subnet),
+            name,
+        )
     return subnet
 
 
@@ -44,7 +56,7 @@ def _free(name: str) -> ipaddress.IPv4Network:
     start = zlib.crc32(name.encode()) % len(candidates)
     used = list(_used())
     for candidate in candidates[start:] + candidates[:start]:
-        if not any(candidate.overlaps(other) for other in used if other.version == 4):
+        if not any(candidate.overlaps(other) for other in used):
             return candidate
     raise LabError(f"no free /24 left in {POOL}; remove old lab networks ('podman network ls')")
 

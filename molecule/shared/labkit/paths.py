@@ -14,14 +14,20 @@ VENV_BIN = CHECKOUT / ".venv" / "bin"
 # Shared by every checkout of one user: what is in it is named by its content, so sharing is safe.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hardened-lab"
 
-# Every object that the lab makes on the machine carries this, so it can only ever remove its own.
 CHECKOUT_ID = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]
-LABEL = "hardened.lab.checkout"
 
 
 def object_name(fleet: str, host: str | None = None) -> str:
     """Name of a podman object: unique for this checkout, fleet and host."""
     return "-".join(part for part in ("hardened", CHECKOUT_ID, fleet, host) if part)
+
+
+def label(fleet: str) -> str:
+    """What every podman object of a fleet carries, so that the lab can only ever remove its own.
+
+    One label for both parts: podman 4 takes several label filters of volumes as alternatives.
+    """
+    return f"hardened.lab={object_name(fleet)}"
 
 
 def private_directory(path: Path) -> Path:

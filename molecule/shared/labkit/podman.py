@@ -17,7 +17,9 @@ class LabError(Exception):
     """Something about the lab that the reader can mend; the message says how."""
 
 
-def run(argv: Sequence[str], *, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    argv: Sequence[str], *, check: bool = True, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command and keep its output; on failure raise with its own words."""
     result = subprocess.run(argv, input=stdin, text=True, capture_output=True, check=False)
     if check and result.returncode:

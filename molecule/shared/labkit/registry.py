@@ -49,10 +49,30 @@ def push(fleet: Fleet, address: str, version: str) -> str:
     state = paths.STATE / fleet.name / "registry"
     layout = paths.STATE / "images" / version
     cache = paths.CACHE / "reference_api"
-    run([sys.executable, str(EXAMPLE / "build.py"), "--output", str(layout), "--cache", str(cache), "--version", version])
+    run(
+        [
+            sys.executable,
+            str(EXAMPLE / "build.py"),
+            "--output",
+            str(layout),
+            "--cache",
+            str(cache),
+            "--version",
+            version,
+        ]
+    )
     # Pushed by address, since names of the lab's hosts are known to the lab's hosts only.
-    destination = ["--registry", f"{address}:{PORT}", "--repository", REPOSITORY, "--ca", str(state / "ca.crt")]
-    pushed = run([sys.executable, str(EXAMPLE / "push.py"), "--layout", str(layout), *destination]).stdout.strip()
+    destination = [
+        "--registry",
+        f"{address}:{PORT}",
+        "--repository",
+        REPOSITORY,
+        "--ca",
+        str(state / "ca.crt"),
+    ]
+    pushed = run(
+        [sys.executable, str(EXAMPLE / "push.py"), "--layout", str(layout), *destination]
+    ).stdout.strip()
     reference = f"{HOST}:{PORT}/{REPOSITORY}@{pushed.partition('@')[2]}"
     _sign(fleet, reference, state)
     return reference
@@ -61,13 +81,26 @@ def push(fleet: Fleet, address: str, version: str) -> str:
 def _serve(fleet: Fleet, address: str, state: Path) -> Path:
     ca_file = state / "ca.crt"
     container = fleet.container(HOST)
-    if "active" != podman("exec", container, "systemctl", "is-active", "docker-registry", check=False).strip():
+    if (
+        podman("exec", container, "systemctl", "is-active", "docker-registry", check=False).strip()
+        != "active"
+    ):
         certificate, key = _certificates(state, address)
         _put(container, "/etc/docker/registry/tls.crt", certificate)
         _put(container, "/etc/docker/registry/tls.key", key)
         _put(container, "/etc/docker/registry/config.yml", CONFIG)
-        _put(container, "/usr/local/share/ca-certificates/lab-registry.crt", ca_file.read_text(encoding="ascii"))
-        podman("exec", container, "sh", "-ec", "chgrp docker-registry /etc/docker/registry/tls.key; update-ca-certificates")
+        _put(
+            container,
+            "/usr/local/share/ca-certificates/lab-registry.crt",
+            ca_file.read_text(encoding="ascii"),
+        )
+        podman(
+            "exec",
+            container,
+            "sh",
+            "-ec",
+            "chgrp docker-registry /etc/docker/registry/tls.key; update-ca-certificates",
+        )
         podman("exec", container, "systemctl", "enable", "--now", "docker-registry")
     return ca_file
 
@@ -80,7 +113,10 @@ def _put(container: str, path: str, text: str) -> None:
 def _sign(fleet: Fleet, reference: str, state: Path) -> None:
     """Sign with a key that stays on the registry host; only its public half comes out."""
     container = fleet.container(HOST)
-    if podman("exec", container, "sh", "-c", "test -e /root/cosign.key && echo yes", check=False).strip() != "yes":
+    if (
+        podman("exec", container, "sh", "-c", "test -e /root/cosign.key && echo yes", check=False).strip()
+        != "yes"
+    ):
         _put(container, "/root/cosign-password.key", secrets.token_urlsafe(24))
         generate = 'cd /root && COSIGN_PASSWORD="$(cat cosign-password.key)" cosign generate-key-pair'
         podman("exec", container, "sh", "-ec", generate)
@@ -91,7 +127,7 @@ def _sign(fleet: Fleet, reference: str, state: Path) -> None:
 
 def _certificates(state: Path, address: str) -> tuple[str, str]:
     """A CA of the registry's own, as a company's registry has, and a certificate by it."""
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Lab registry CA")])
 
@@ -106,10 +142,18 @@ def _certificates(state: Path, address: str) -> tuple[str, str]:
         return builder.add_extension(authority, critical=False)
 
     usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
-    ca_certificate = build(ca_name, ca_key.public_key(), ca=True).add_extension(usage, critical=True).sign(ca_key, hashes.SHA256())
+    ca_certificate = (
+        build(ca_name, ca_key.public_key(), ca=True)
+        .add_extension(usage, critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     names = x509.SubjectAlternativeName([x509.DNSName(HOST), x509.IPAddress(ipaddress.ip_address(address))])
-    certificate = build(name, key.public_key(), ca=False).add_extension(names, critical=False).sign(ca_key, hashes.SHA256())
+    certificate = (
+        build(name, key.public_key(), ca=False)
+        .add_extension(names, critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
     (state / "ca.crt").write_bytes(ca_certificate.public_bytes(serialization.Encoding.PEM))
     clear = serialization.NoEncryption()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, clear)

@@ -32,5 +32,10 @@ Then try:
 
 def text(inventory: Path, domain: str, address: str) -> str:
     secrets = (inventory / "group_vars" / "all" / "secrets.yml").relative_to(paths.CHECKOUT)
-    values: Mapping[str, object] = {"domain": domain, "address": address, "checkout": paths.CHECKOUT, "secrets": secrets}
+    values: Mapping[str, object] = {
+        "domain": domain,
+        "address": address,
+        "checkout": paths.CHECKOUT,
+        "secrets": secrets,
+    }
     return TEXT.format(**values)

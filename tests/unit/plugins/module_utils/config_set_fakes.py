@@ -45,7 +45,13 @@ class FakeManager:
             self._save({})
 
     def unit(self, name: str) -> dict[str, Any]:
-        fresh = {"running": False, "failed": False, "enabled": False, "loaded": None, "log": []}
+        fresh: dict[str, Any] = {
+            "running": False,
+            "failed": False,
+            "enabled": False,
+            "loaded": None,
+            "log": [],
+        }
         return {**fresh, **json.loads(self.memory.read_text()).get(name, {})}
 
     def update(self, name: str, **values: Any) -> None:
@@ -145,8 +151,8 @@ class Universe:
     def apply(self, spec: SetSpec, observe: Observer = ignore_step) -> Outcome:
         return self.engine(spec, observe).apply()
 
-    def apply_and_die(self, spec: SetSpec, step: int) -> bool:
-        """Apply in a child that kills itself before its step-th step; False when it ended before that."""
+    def apply_and_die(self, spec: SetSpec, step: int | str) -> bool:
+        """Apply in a child that kills itself before a step, given by number or name; False when it never got there."""
         child = os.fork()
         if child == 0:
             try:
@@ -178,14 +184,14 @@ class Universe:
         return sorted(str(path.relative_to(self.state)) for path in self.state.rglob("*"))
 
 
-def at_step(number: int, deed: Callable[[], object]) -> Observer:
-    """An observer that does its deed before the number-th step (from 0)."""
+def at_step(wanted: int | str, deed: Callable[[], object]) -> Observer:
+    """An observer that does its deed before a step, given by number (from 0) or name."""
     count = -1
 
-    def observe(_step: str, _subject: str) -> None:
+    def observe(step: str, _subject: str) -> None:
         nonlocal count
         count += 1
-        if count == number:
+        if wanted in (count, step):
             deed()
 
     return observe

@@ -19,7 +19,7 @@ import yaml
 from . import images, network, paths
 from .podman import LabError, host_options, podman, podman_json, run
 
-BOOT_DEADLINE = 60
+BOOT_DEADLINE = 180
 LAB = "lab"
 
 

@@ -46,7 +46,7 @@ chroot "$root" chown {USER}: /home/{USER}/.ssh
 rm -f "$root"/etc/ssh/ssh_host_*
 # The network is the lab's to configure: udev must not rename or renumber interfaces.
 printf '[Match]\nOriginalName=*\n[Link]\nNamePolicy=keep\nMACAddressPolicy=none\n' > "$root/etc/systemd/network/00-lab.link"
-ln -sf /dev/null "$root/etc/systemd/system/systemd-modules-load.service"
+for unit in getty@.service systemd-modules-load.service; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
 cat > "$root/etc/systemd/system/lab-boot.service" <<'UNIT'
 [Unit]
 Description=What a container lacks next to a real machine

@@ -55,7 +55,14 @@ def _has_capability(number: int) -> bool:
 
 def host_options() -> list[str]:
     """Options for a host that boots systemd and can nest a Docker engine."""
-    options = ["--privileged", "--systemd=always", "--cgroupns=private", "--stop-signal=SIGRTMIN+3"]
+    options = ["--privileged", "--cgroupns=private", "--stop-signal=SIGRTMIN+3"]
+    if hybrid_cgroups():
+        # Here podman's own systemd mode would mount the machine's systemd hierarchy, not the host's part of it, and all hosts
+        # would clear away each other's control groups. So the host gets by hand what systemd looks for.
+        options += ["--systemd=false", "--env=container=podman"]
+        options += [f"--tmpfs={path}:rw,nosuid,nodev,mode=755" for path in ("/run", "/run/lock")]
+    else:
+        options += ["--systemd=always"]
     if not _has_capability(CAP_SYS_RESOURCE):
         # Without the capability a container may not raise limits, so it asks for what every machine has.
         options += ["--ulimit=nofile=20000:20000", "--ulimit=nproc=32768:32768"]

@@ -17,6 +17,7 @@ _INTERVAL = 0.05
 _RECENT = 600.0
 # At the first look; afterwards only what was added.
 _TAIL = 8 * 1024 * 1024
+_COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
 _KEY = "request_id"
 _SHOWN = 6
 
@@ -70,7 +71,8 @@ class Search:
     def _grown(self) -> Iterator[tuple[Path, os.stat_result]]:
         oldest = time.time() - _RECENT
         for path in sorted(self.directory.glob("*/*.jsonl*")):
-            if path.suffix not in (".jsonl", ".1"):
+            # What was rotated a moment ago still counts, under whatever name.
+            if path.suffix in _COMPRESSED:
                 continue
             try:
                 status = path.stat()

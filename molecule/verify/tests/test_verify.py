@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -37,7 +38,9 @@ def verify(*faults: str) -> tuple[int, str, set[str]]:
         str(SCENARIO / "faults.yml"),
     ]
     command += ["--extra-vars", f"faults={','.join(faults)}"]
-    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    # Molecule forces colours on, which are in the way of reading.
+    plain = {**os.environ, "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true"}
+    done = subprocess.run(command, text=True, capture_output=True, check=False, env=plain)
     failed = re.findall(r"^ +(\S.*?) +VERIFY +all-13", done.stdout, re.MULTILINE)
     return done.returncode, done.stdout + done.stderr, set(failed)
 

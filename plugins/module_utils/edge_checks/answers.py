@@ -129,5 +129,6 @@ def _either(values: Sequence[int]) -> str:
 
 
 def _excerpt(body: bytes) -> str:
-    text = " ".join(body[:160].decode(errors="replace").split())
-    return f" with '{text}'" if text else ""
+    """The beginning of what it says, without markup."""
+    words = " ".join(re.sub(r"<[^>]*>", " ", body[:1024].decode(errors="replace")).split())
+    return f" with '{words[:160]}'" if words else ""

@@ -72,15 +72,23 @@ def test_line_that_comes_in_pieces(file: Path) -> None:
     assert looked.missing == []
 
 
-def test_rotation_between_two_looks(file: Path) -> None:
+@pytest.mark.parametrize("rotated", ["app.jsonl.1", "app.jsonl-20260102-1767312000"])
+def test_rotation_between_two_looks(file: Path, rotated: str) -> None:
     add(file, line(_OTHER))
     looked = search(file)
     looked.look()
     add(file, line())
-    file.rename(file.with_name("app.jsonl.1"))
+    file.rename(file.with_name(rotated))
     add(file, line(_OTHER))
     looked.look()
     assert looked.found[_ID]["stream"] == "app"
+
+
+def test_compressed_file_is_not_read(file: Path) -> None:
+    add(file.with_name("app.jsonl-20260102.gz"), line())
+    looked = search(file)
+    looked.look()
+    assert looked.missing == [_ID]
 
 
 def test_truncated_file_is_read_anew(file: Path) -> None:

@@ -103,9 +103,12 @@ class Search:
             entry = json.loads(line)
         except ValueError:
             entry = None
+        counts = _among(host, self.hosts) and _among(stream, self.streams)
         if not carries(entry, value):
-            self.unparsed[value] = str(path)
-        elif _among(host, self.hosts) and _among(stream, self.streams):
+            # Ansible logs how it was called, and this search is called with the value.
+            if counts and not stream.startswith("ansible-"):
+                self.unparsed[value] = str(path)
+        elif counts:
             place = {
                 "request_id": value,
                 "host": host,

@@ -158,6 +158,14 @@ def test_lines_that_nobody_would_find(file: Path) -> None:
     assert "template" in result["problems"][0]["fix"]
 
 
+def test_the_search_does_not_find_itself(file: Path) -> None:
+    called = json.dumps({"message": f"Invoked with request_ids=['{_ID}']"}) + "\n"
+    add(file.with_name("ansible-techsaas.hardened.verify_logs.jsonl"), called)
+    looked = search(file)
+    looked.look()
+    assert (looked.missing, looked.unparsed) == ([_ID], {})
+
+
 @pytest.mark.parametrize(
     ("entry", "is_it"),
     [

@@ -149,7 +149,7 @@ EXAMPLES = r"""
   techsaas.hardened.verify_edge:
     address: "{{ ansible_host }}"
     domain: api.example.com
-    ca_file: "{{ inventory_dir }}/pki/ca.crt"
+    ca_file: "{{ inventory_dir }}/.pki/ca.crt"
     protected_paths:
       - {path: /v1/items, status: [401]}
       - {path: /admin/keys, method: POST}

@@ -36,6 +36,11 @@ def env(fleet: Fleet) -> None:
         print(f"{name}={shlex.quote(str(value))}")
 
 
+def push(fleet: Fleet, version: str) -> None:
+    """Build a version of the example API, push it to the fleet's registry, sign it, and print its reference."""
+    print(registry.push(fleet, fleet.addresses()[registry.HOST], version))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="lab.py", description=__doc__)
     parser.add_argument("--fleet", default=LAB, help="the lab (default) or the name of a Molecule scenario")
@@ -46,11 +51,16 @@ def main() -> int:
     shell = verbs.add_parser("shell", help="Open a root shell on a host, or run a command there.")
     shell.add_argument("host")
     shell.add_argument("command", nargs=argparse.REMAINDER)
+    image = verbs.add_parser("push", help=push.__doc__)
+    image.add_argument("version")
     arguments = parser.parse_args()
     try:
         fleet = Fleet.load(arguments.fleet)
         if arguments.verb == "shell":
             return fleet.shell(arguments.host, arguments.command)
+        if arguments.verb == "push":
+            push(fleet, arguments.version)
+            return 0
         {"up": up, "down": Fleet.down, "env": env}[arguments.verb](fleet)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)

@@ -194,7 +194,7 @@ class FleetValidator:
             if not name.startswith(self._spec.prefixes) or name in self._spec.known:
                 self._clean.add(name)
                 continue
-            meant = nearest(name, sorted(self._spec.known))
+            meant = nearest(name, sorted(known for known in self._spec.known if not known.startswith("_")))
             fix = (
                 f"did you mean {meant}?"
                 if meant

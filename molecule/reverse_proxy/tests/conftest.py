@@ -10,7 +10,7 @@ import os
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,13 +139,11 @@ def parse(received: bytes) -> Answer:
 
 @pytest.fixture(scope="session")
 def lab() -> Lab:
-    directory = inventory.directory(FLEET)
-    hosts: Mapping[str, Any] = yaml.safe_load((directory / "generated.yml").read_text(encoding="utf-8"))[
-        "all"
-    ]["hosts"]
-    addresses = {name: variables["ansible_host"] for name, variables in hosts.items()}
-    domain = inventory.read(FLEET)["hardened_domain"]
-    return Lab(addresses, domain, directory / "pki" / "ca.crt", Fleet.load(FLEET))
+    generated = (inventory.directory(FLEET) / "generated.yml").read_text(encoding="utf-8")
+    everything: dict[str, Any] = yaml.safe_load(generated)["all"]
+    addresses = {name: variables["ansible_host"] for name, variables in everything["hosts"].items()}
+    ca = Path(everything["vars"]["pki_directory"]) / "ca.crt"
+    return Lab(addresses, inventory.read(FLEET)["hardened_domain"], ca, Fleet.load(FLEET))
 
 
 @pytest.fixture(scope="session", params=EDGES)

@@ -159,23 +159,25 @@ def new_environment(cluster: Cluster) -> Iterator[dict[str, str]]:
     """A good production configuration, with an empty database of its own."""
     database = f"api_{secrets.token_hex(4)}"
     cluster.execute(f"CREATE DATABASE {database} OWNER api")
-    yield SECRETS | {
-        "AI_SERVICE_ENV": "production",
-        "DATABASE_HOST": "localhost",
-        "DATABASE_HOSTADDR": "127.0.0.1",
-        "DATABASE_PORT": str(cluster.port),
-        "DATABASE_NAME": database,
-        "DATABASE_USER": "api",
-        "DATABASE_PASSWORD": PASSWORD,
-        "DATABASE_SSLMODE": "verify-full",
-        "DATABASE_SSLROOTCERT": str(cluster.directory / "server.crt"),
-        "CORS_ORIGINS": ORIGIN,
-        "TRUSTED_PROXIES": "127.0.0.1/32,10.9.0.0/24",
-        "RATE_LIMIT": "1000000/hour",
-        "APP_RELEASE": "2026.01.1",
-        "IMAGE_VERSION": "1.0.0",
-    }
-    cluster.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+    try:
+        yield SECRETS | {
+            "AI_SERVICE_ENV": "production",
+            "DATABASE_HOST": "localhost",
+            "DATABASE_HOSTADDR": "127.0.0.1",
+            "DATABASE_PORT": str(cluster.port),
+            "DATABASE_NAME": database,
+            "DATABASE_USER": "api",
+            "DATABASE_PASSWORD": PASSWORD,
+            "DATABASE_SSLMODE": "verify-full",
+            "DATABASE_SSLROOTCERT": str(cluster.directory / "server.crt"),
+            "CORS_ORIGINS": ORIGIN,
+            "TRUSTED_PROXIES": "127.0.0.1/32,10.9.0.0/24",
+            "RATE_LIMIT": "1000000/hour",
+            "APP_RELEASE": "2026.01.1",
+            "IMAGE_VERSION": "1.0.0",
+        }
+    finally:
+        cluster.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -222,8 +224,8 @@ class Syslog:
         with contextlib.suppress(BlockingIOError):
             while True:
                 line = self.socket.recv(65536).decode()
-                priority, _, rest = line.removeprefix("<").partition(">")
-                ident, _, text = rest.partition(": ")
+                priority, _end, rest = line.removeprefix("<").partition(">")
+                ident, _colon, text = rest.partition(": ")
                 assert ident == "reference-api"
                 assert "\n" not in text
                 assert "\0" not in text
@@ -235,7 +237,7 @@ class Syslog:
 
         def found() -> dict[str, Any] | None:
             wanted = {"event": event} | facts
-            matching = [line for _, line in self.read() if wanted.items() <= line.items()]
+            matching = [line for _priority, line in self.read() if wanted.items() <= line.items()]
             return matching[-1] if matching else None
 
         line: dict[str, Any] = wait_for(found, f"{event} {facts} among {self.lines}", 5)

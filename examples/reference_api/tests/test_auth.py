@@ -32,7 +32,7 @@ def test_a_key_opens_the_api(api: Api, key: str, header: str, syslog: Syslog) ->
 
 
 def test_a_wrong_key_does_not(api: Api, key: str, syslog: Syslog) -> None:
-    key_id, _, secret = key.partition(".")
+    key_id, _dot, secret = key.partition(".")
     wrong = {
         "missing": "",
         "malformed": "not-a-key",
@@ -98,7 +98,7 @@ def test_administration_needs_its_own_key(api: Api, key: str, syslog: Syslog) ->
 
 
 def test_keys_are_listed_in_pages_without_secrets(api: Api) -> None:
-    issued = {api.issue_key("pages").split(".")[0] for _ in range(3)}
+    issued = {api.issue_key("pages").split(".")[0] for _page in range(3)}
     seen, after = set(), ""
     while True:
         page = api.admin("GET", f"/admin/keys?limit=2&after={after}").json()

@@ -95,7 +95,7 @@ def test_a_weak_secret_is_refused(good: dict[str, str], value: str, reason: str)
 @pytest.mark.parametrize("make", [secrets.token_hex, secrets.token_urlsafe])
 def test_random_secrets_are_never_called_weak(good: dict[str, str], make: object) -> None:
     assert callable(make)
-    for _ in range(300):
+    for _attempt in range(300):
         load(good | {"SECRET_KEY": make(32)})
 
 

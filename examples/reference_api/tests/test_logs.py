@@ -30,14 +30,14 @@ def test_each_event_is_one_line_of_json_with_its_facility(api: Api, syslog: Sysl
         "request": LOCAL0_INFO,
     }
     syslog.find("request", request_id=request_id)
-    assert {line["event"] for _, line in syslog.lines} == set(priorities)
+    assert {line["event"] for _priority, line in syslog.lines} == set(priorities)
     for priority, line in syslog.lines:
         assert priority == priorities[line["event"]]
         assert set(line) >= ALWAYS
         moment = datetime.fromisoformat(line["time"])
         assert abs((datetime.now(UTC) - moment).total_seconds()) < 60
         assert line["release"] == "2026.01.1"
-    (loaded,) = [line for _, line in syslog.lines if line["event"] == "configuration_loaded"]
+    (loaded,) = [line for _priority, line in syslog.lines if line["event"] == "configuration_loaded"]
     assert re.fullmatch(r"[0-9a-f]{64}", loaded["configuration"])
 
 
@@ -65,7 +65,7 @@ def test_a_log_line_cannot_be_forged_through_a_path(api: Api, syslog: Syslog) ->
 def test_it_goes_on_while_syslog_is_away_and_finds_it_again(api: Api, syslog: Syslog) -> None:
     syslog.close()
     started = time.monotonic()
-    away = [api.http.get("/version").headers["x-request-id"] for _ in range(20)]
+    away = [api.http.get("/version").headers["x-request-id"] for _request in range(20)]
     assert time.monotonic() - started < 5
 
     def kept() -> list[str]:
@@ -82,9 +82,9 @@ def test_it_goes_on_while_syslog_is_away_and_finds_it_again(api: Api, syslog: Sy
 def test_a_burst_waits_for_a_slow_syslog_but_no_request_does(api: Api, syslog: Syslog) -> None:
     # The socket takes some ten datagrams until we read: the thread has to wait, the requests must not.
     before = api.stderr.read_text()
-    sent = [api.http.get("/version").headers["x-request-id"] for _ in range(30)]
+    sent = [api.http.get("/version").headers["x-request-id"] for _request in range(30)]
     syslog.find("request", request_id=sent[-1])
-    arrived = [line["request_id"] for _, line in syslog.lines if line["request_id"] in set(sent)]
+    arrived = [line["request_id"] for _priority, line in syslog.lines if line["request_id"] in set(sent)]
     assert arrived == sent
     assert api.stderr.read_text() == before
 
@@ -97,7 +97,7 @@ def test_a_syslog_that_hangs_blocks_nothing(
         never_read.bind(str(hanging))
         api = start(environment | {"SYSLOG_ADDRESS": str(hanging)})
         started = time.monotonic()
-        for _ in range(600):  # more than any default length of the socket's queue
+        for _line in range(600):  # more than any default length of the socket's queue
             api.http.get("/version")
         assert time.monotonic() - started < 10
         stopping = time.monotonic()

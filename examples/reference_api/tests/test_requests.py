@@ -78,7 +78,7 @@ def test_the_rate_limit_is_each_keys_own(
     api = start(environment | {"RATE_LIMIT": "3/hour", "SYSLOG_ADDRESS": str(syslog.path)})
     greedy, modest = api.issue_key(), api.issue_key()
     with api.client(greedy) as client:
-        assert [client.get("/v1/items").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+        assert [client.get("/v1/items").status_code for _request in range(5)] == [200, 200, 200, 429, 429]
         refused = client.get("/v1/items")
     assert 0 < int(refused.headers["retry-after"]) <= 1200
     assert refused.json()["error"]["code"] == "rate_limited"

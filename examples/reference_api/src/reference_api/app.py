@@ -30,7 +30,7 @@ def create_app(settings: Settings) -> ASGIApp:
     )
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await services.engine.dispose()
 

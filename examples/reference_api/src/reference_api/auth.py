@@ -106,5 +106,5 @@ def _refuse_foreign_site(request: Request, shared: Services) -> None:
 
 
 def _bearer(request: Request) -> str:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    scheme, _space, value = request.headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""

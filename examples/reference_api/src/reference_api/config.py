@@ -251,7 +251,7 @@ class _Reader:
         value = self.text(name, "")
         if not value or value.startswith("/"):
             return value or None
-        host, _, port = value.rpartition(":")
+        host, _colon, port = value.rpartition(":")
         if host and re.fullmatch(r"\d{1,5}", port) and 0 < int(port) < 65536:
             return host.strip("[]"), int(port)
         self.bad(name, "is neither a socket's path nor host:port", "write for example /dev/log")

@@ -47,14 +47,14 @@ def error_response(
     return JSONResponse({"error": error}, status, headers)
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (narrows the type)
     status = http.HTTPStatus(error.status_code)
     code = error.code if isinstance(error, ApiError) else status.phrase.lower().replace(" ", "_")
     return error_response(status, code, error.detail, error.headers)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (narrows the type)
     details = [
         {"field": ".".join(str(part) for part in problem["loc"])[:200], "problem": problem["msg"][:200]}
@@ -63,12 +63,12 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     return error_response(422, "invalid_request", "the request is not valid", details=details)
 
 
-async def _unexpected(_: Request, __: Exception) -> JSONResponse:
+async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
     # Starlette raises the error again once this is sent, and the outermost middleware logs it.
     return error_response(500, "internal_error", "something went wrong here")
 
 
-async def _database(_: Request, error: Exception) -> JSONResponse:
+async def _database(_request: Request, error: Exception) -> JSONResponse:
     logs.event(logs.service, logging.ERROR, "database_unavailable", error=str(error)[:500])
     return error_response(503, "database_unavailable", "try again soon", {"Retry-After": "5"})
 

@@ -6,17 +6,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .mask import MASK, Masker
-from .model import Change
-from .nodes import Absent, Directory, File, Link, Node
+from .model import Change, Renewal
+from .nodes import Directory, File, Link, Node
 
 HIDDEN = "(content is secret)\n"
 Diff = dict[str, str]
 
 
-def diff(changes: Sequence[Change], masker: Masker) -> list[Diff]:
+def diff(changes: Sequence[Change], renewals: Sequence[Renewal], masker: Masker) -> list[Diff]:
     entries: list[Diff] = []
     for change in changes:
         entries.extend(_entries(change, masker))
+    # Of a file that others own only its name is told.
+    entries.extend({"prepared": masker.text(f"{r.path}: watched file {r.word}\n")} for r in renewals)
     return entries
 
 
@@ -70,7 +72,6 @@ def _whole(change: Change, node: Node) -> str:
         return f"symbolic link to {node.target}\n"
     if isinstance(node, Directory):
         return f"directory, {_owner(node.uid)}:{_group(node.gid)} {node.mode:04o}\n"
-    assert isinstance(node, Absent)
     return ""
 
 

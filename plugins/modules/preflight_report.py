@@ -82,8 +82,6 @@ attributes:
     support: none
   bypass_host_loop:
     support: full
-  bypass_task_loop:
-    support: none
   check_mode:
     support: full
     details: Nothing is ever changed.

@@ -49,6 +49,7 @@ class Site:
         everywhere = {
             "hardened_domain": DOMAIN,
             "verify_ca_file": str(self.authority.file),
+            "verify_protected_paths": [{"path": "/v1/items", "status": [401]}, {"path": "/admin/keys"}],
             "verify_required_headers": [{"name": name} for name in HEADERS],
             "verify_log_deadline": 1,
             "verify_rate_limit_burst": 40,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-SECRET = "hunter2/very+secret"
+SECRET = "hunter2/very+secret"  # pragma: allowlist secret
 KEY_FILE = "first-api-key;\nsecond-api-key;\n"
 
 PLAY = """

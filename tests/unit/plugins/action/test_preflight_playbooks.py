@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-_STRONG = "q7fZ0vT2mK9xRw4LbY8sHn3DcJ6gPu5E"
+_STRONG = "q7fZ0vT2mK9xRw4LbY8sHn3DcJ6gPu5E"  # pragma: allowlist secret
 _WEAK = "zebra-changeme"
 _VARIABLES = f"""---
 hardened_environment: lab

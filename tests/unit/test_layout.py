@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from house import ROOT, load
 
-CONTENT = {"CHANGELOG.md", "LICENSE", "README.md", "changelogs", "docs", "galaxy.yml", "inventories", "meta"}
-CONTENT |= {"playbooks", "plugins", "roles"}
+CONTENT = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "changelogs", "docs", "galaxy.yml"}
+CONTENT |= {"inventories", "meta", "playbooks", "plugins", "roles"}
 
 
 def test_this_checkout_is_what_gets_imported() -> None:

@@ -51,7 +51,7 @@ def test_every_error_page_has_a_code() -> None:
     )
     paged: set[int] = set()
     for line in re.findall(r"^\s*error_page (.*);", text, re.M):
-        statuses, _, overwritten = line.partition("=")
+        statuses, _equals, overwritten = line.partition("=")
         paged |= (
             {int(overwritten.split()[0])}
             if overwritten

@@ -68,7 +68,7 @@ def test_no_secret_outside_its_file(client: Client, host: str) -> None:
 @pytest.mark.parametrize("host", APP_HOSTS)
 @pytest.mark.parametrize("port", [8000, 18441, 18442])
 def test_containers_cannot_be_reached_past_the_listener(client: Client, host: str, port: int) -> None:
-    with pytest.raises(OSError, match="refused|timed out"):
+    with pytest.raises(OSError, match=r"refused|timed out"):
         socket.create_connection((client.addresses[host], port), timeout=2)
 
 

@@ -113,7 +113,7 @@ class FakeEdge:
         # What to do with the id of each request.
         self.log: Callable[[str], None] = lambda _request_id: None
         self._lock = threading.Lock()
-        self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        self._listeners = [socket.create_server(("127.0.0.1", 0)) for _port in range(2)]
         self.port, self.http_port = (listener.getsockname()[1] for listener in self._listeners)
         self._context = self._tls()
         for listener, serve in zip(self._listeners, (self._serve_tls, self._serve_plain), strict=True):

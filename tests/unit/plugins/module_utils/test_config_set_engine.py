@@ -227,7 +227,7 @@ class TestServices:
 
     def test_probes_run_after_a_change_only(self, universe: Universe) -> None:
         probe = ProbeSpec(("sh", "-c", f"echo . >>{universe.root}/probed"))
-        for _ in range(2):
+        for _run in range(2):
             universe.apply(demo(universe, probes=(probe,)))
         assert (universe.root / "probed").read_text() == ".\n"
 

@@ -92,7 +92,7 @@ RUNS = st.builds(
 
 @contextmanager
 def universes(count: int) -> Iterator[list[Universe]]:
-    made = [Universe() for _ in range(count)]
+    made = [Universe() for _each in range(count)]
     try:
         yield made
     finally:

@@ -24,7 +24,7 @@ def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
     places = {"directory": str(tmp_path / "slots"), "sockets": str(tmp_path / "run")}
     for place in places.values():
         os.mkdir(place)
-    listeners = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    listeners = [socket.socket(socket.AF_UNIX) for _slot in range(2)]
     for listener, slot in zip(listeners, ("blue", "green"), strict=True):
         listener.bind(os.path.join(places["sockets"], f"{slot}.sock"))
         listener.listen()

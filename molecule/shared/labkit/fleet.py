@@ -72,6 +72,7 @@ class Fleet:
 
     def up(self) -> dict[str, str]:
         """Boot what is not running and return the addresses by host name."""
+        _allow_many_hosts()
         wanted = {host.name: host.debian for host in self.hosts}
         base = {debian: images.base_image(debian) for debian in sorted(set(wanted.values()))}
         image = {name: base[debian] for name, debian in wanted.items()}
@@ -153,6 +154,21 @@ class Fleet:
             time.sleep(0.2)
         log = podman("logs", "--tail", "20", self.container(name), check=False)
         raise LabError(f"{name} ({address}) did not answer on port 22 within {BOOT_DEADLINE} s:\n{log}")
+
+
+# Each systemd takes about ten inotify instances, and a machine gives 128 to a user: enough for a dozen hosts, no more.
+INOTIFY_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_WANTED = 4096
+
+
+def _allow_many_hosts() -> None:
+    if int(INOTIFY_INSTANCES.read_text(encoding="ascii")) < INOTIFY_WANTED:
+        try:
+            INOTIFY_INSTANCES.write_text(str(INOTIFY_WANTED), encoding="ascii")
+        except OSError as error:
+            raise LabError(
+                f"cannot raise fs.inotify.max_user_instances to {INOTIFY_WANTED}: {error}; run as root"
+            ) from None
 
 
 # sshd wants the file to be the user's own, which a mounted one is not.

@@ -76,7 +76,7 @@ class Lab:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=300)
+    output, _nothing = process.communicate(timeout=300)
     assert process.returncode == 0, output
     return output
 
@@ -125,13 +125,13 @@ class Edge:
 
 
 def parse(received: bytes) -> Answer:
-    head, _, body = received.partition(b"\r\n\r\n")
+    head, _end, body = received.partition(b"\r\n\r\n")
     while head.startswith(b"HTTP/1.1 100"):
-        head, _, body = body.partition(b"\r\n\r\n")
+        head, _end, body = body.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers: dict[str, list[str]] = {}
     for line in lines:
-        name, _, value = line.partition(":")
+        name, _colon, value = line.partition(":")
         headers.setdefault(name.lower(), []).append(value.strip())
     version, status = first.split(" ")[:2]
     return Answer(int(status), headers, body, version)

@@ -222,7 +222,7 @@ def test_status_is_the_hosts_own(edge: Edge) -> None:
 def test_log_is_json_without_queries(edge: Edge) -> None:
     answer = edge.get('/v1/items?token=hunter2"', "-A", 'a "quoted" agent')
     request_id = answer.header("x-request-id")
-    for _ in range(20):
+    for _attempt in range(20):
         lines = edge.lab.run(
             edge.name, "journalctl", "-t", "nginx_access", "-o", "cat", "-n", "500"
         ).splitlines()

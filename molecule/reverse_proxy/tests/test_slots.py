@@ -30,7 +30,7 @@ def all_blue_again(lab: Lab) -> Iterator[None]:
 def slots_seen(edge: Edge, requests: int) -> Counter[str]:
     client = edge.client()
     seen: Counter[str] = Counter()
-    for _ in range(requests):
+    for _request in range(requests):
         client.request("GET", "/")
         seen[json.loads(client.getresponse().read())["slot"]] += 1
     return seen
@@ -71,11 +71,11 @@ def test_moving_weights_loses_nothing(edge: Edge) -> None:
             durations.append(time.monotonic() - began)
             time.sleep(0.05)
 
-    writers = [threading.Thread(target=write) for _ in range(10)]
+    writers = [threading.Thread(target=write) for _writer in range(10)]
     for writer in writers:
         writer.start()
     process = edge.lab.playbook("weights.yml", weights=",".join(["100", "0"] * (SWITCHES // 2)))
-    output, _ = process.communicate(timeout=300)
+    output, _nothing = process.communicate(timeout=300)
     moving.set()
     for writer in writers:
         writer.join()
@@ -87,13 +87,13 @@ def test_moving_weights_loses_nothing(edge: Edge) -> None:
     )
     assert output.count(f"changed: [{edge.name}]") == SWITCHES
     assert lost == []
-    assert {status for status, _ in answers} == {201}
+    assert {status for status, _id in answers} == {201}
     arrived = [
         json.loads(line)["request_id"]
         for app in APPS
         for line in edge.lab.run(app, "cat", "/var/log/nginx/written.log").splitlines()
     ]
-    assert sorted(arrived) == sorted(request_id for _, request_id in answers)
+    assert sorted(arrived) == sorted(request_id for _status, request_id in answers)
     # And nginx was never reloaded.
     assert workers(edge) == reloads
 

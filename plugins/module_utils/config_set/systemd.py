@@ -57,6 +57,9 @@ class Systemd:
 
     def act(self, action: str, name: str) -> None:
         """reload, restart, start or stop one unit."""
+        if action in ("start", "restart"):
+            # A unit that was started too often refuses even the configuration that would mend it.
+            self.reset_failed(name)
         try:
             self._call(action, "--", name)
         except ServiceError as error:

@@ -167,7 +167,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
 
 def _is_list_of(value: Any, elements: str) -> bool:
-    kind = {"dict": dict, "list": list, "str": str}[elements]
+    kind = {"dict": dict, "list": list, "str": str, "raw": object}[elements]
     return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 

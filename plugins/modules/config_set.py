@@ -96,7 +96,8 @@ options:
         type: raw
         default: '0755'
       purge:
-        description: Remove files and links below the directory that no set owns. They are kept with the previous set.
+        description:
+          - Remove files and links below the directory that no set owns and this one does not watch. They are kept with the previous set.
         type: bool
         default: false
       exclude:
@@ -118,6 +119,18 @@ options:
         description: What the link says.
         type: str
         required: true
+  watch:
+    description:
+      - Absolute paths of files that the set does not own but its services read, such as certificates that somebody else renews.
+      - When the content of one is no longer what it was at the end of the last run, or the file appeared or disappeared, the checkers
+        judge and the services take it over as if a file of the set had changed. A service that this run starts needs nothing more.
+      - The comparison is by hash, kept with the set's state. So name certificates, not their keys; a new key comes with a new certificate.
+      - Each entry is a path, or a dictionary with C(path) and C(on_change), which is V(reload) or V(restart) and stands for what each
+        service says itself.
+      - A file that was not watched in the last run is recorded without a change, whatever its services have read of it.
+    type: list
+    elements: raw
+    default: []
   check:
     description:
       - Commands, each a list of words, that judge the set. All have to exit with 0 before anything live is touched.
@@ -241,6 +254,9 @@ EXAMPLES = r"""
     links:
       - path: /etc/nginx/sites-enabled/api.conf
         target: ../sites-available/api.conf
+    watch:
+      - /etc/hardened/pki/edge.crt
+      - {path: /etc/hardened/pki/ca.crt, on_change: restart}
     check:
       - [nginx, -t]
     services:
@@ -278,11 +294,11 @@ recovered:
   returned: always
   type: str
 put_back:
-  description: Whether the previous set was put back.
+  description: Whether files of the previous set were put back.
   returned: always
   type: bool
 diff:
-  description: The changes, file by file, secrets hidden.
+  description: The changes, file by file, secrets hidden. Of a watched file only its name.
   returned: always
   type: list
   elements: dict

@@ -9,7 +9,7 @@ from typing import Callable, Protocol
 
 from .errors import ConfigSetError, ServiceError
 from .journal import Journal
-from .model import ACTIONS, Change, Observer, ServiceSpec, ServiceStep, UnitState
+from .model import ACTIONS, Change, Observer, Renewal, ServiceSpec, ServiceStep, UnitState
 
 Owed = dict[str, str]
 STARTING = ("start", "restart", "reload")
@@ -32,9 +32,9 @@ class ServiceManager(Protocol):
 
 
 def plan_step(
-    spec: ServiceSpec, unit: UnitState, changes: Sequence[Change], owed: str = "none"
+    spec: ServiceSpec, unit: UnitState, changes: Sequence[Change | Renewal], owed: str = "none"
 ) -> ServiceStep:
-    """What the unit needs, from its state now, the changes of the set, and what an earlier run still owes it."""
+    """What the unit needs, from its state now, what has changed for it, and what an earlier run still owes it."""
     asked = _strongest([owed, *(_asks(change, spec) for change in changes)])
     action = "none"
     if spec.state == "stopped":
@@ -51,7 +51,7 @@ def is_idle(step: ServiceStep) -> bool:
     return step.action == "none" and step.enable is None
 
 
-def _asks(change: Change, spec: ServiceSpec) -> str:
+def _asks(change: Change | Renewal, spec: ServiceSpec) -> str:
     if spec.on_change == "none":
         return "none"
     return change.trigger or spec.on_change
@@ -129,8 +129,11 @@ def revive(journal: Journal, manager: ServiceManager, observe: Observer) -> list
     units: dict[str, UnitState] = {}
     _attempt(errors, lambda: units.update(manager.show(names)))
     for step in steps:
+        running = step.name in units and units[step.name].running
+        if running and not journal.changes and not journal.owed and step.action in ACTIONS:
+            continue  # no file came back: it would only be asked once more for what it has just refused
         observe("undo-services", step.name)
-        reload = step.action == "reload" and step.name in units and units[step.name].running
+        reload = step.action == "reload" and running
         _attempt(errors, partial(manager.act, "reload" if reload else "restart", step.name))
     if not errors:
         _attempt(errors, partial(_verify, names, manager, observe))

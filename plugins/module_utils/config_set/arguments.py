@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .mask import SHORTEST
-from .model import DirectorySpec, FileSpec, LinkSpec, ProbeSpec, ServiceSpec, SetSpec
+from .model import DirectorySpec, FileSpec, LinkSpec, ProbeSpec, ServiceSpec, SetSpec, WatchSpec
 
 SOURCES = ("template", "content", "source")
 ON_CHANGE = ["reload", "restart", "none"]
+WATCH_ON_CHANGE = ("reload", "restart")
 PROBES = ("command", "tcp", "http", "socket")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 MODE = re.compile(r"0?[0-7]{3}|[0-7]{4}")
@@ -64,6 +65,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
             "target": {"type": "str", "required": True},
         },
     },
+    "watch": {"type": "list", "elements": "raw", "default": []},
     "check": {"type": "list", "elements": "list", "default": []},
     "check_timeout": {"type": "float", "default": 60.0},
     "services": {
@@ -111,6 +113,7 @@ def find_problems(arguments: Arguments) -> Iterator[str]:
     if not NAME.fullmatch(arguments["name"]):
         yield f"name: '{arguments['name']}' must be 1 to 64 of A-Z a-z 0-9 _ . @ - and begin with A-Z a-z 0-9"
     yield from _path_problems(arguments)
+    yield from _watch_problems(arguments)
     for place, item in _items(arguments, "files"):
         yield from _file_problems(place, item)
     for place, item in [*_items(arguments, "files"), *_items(arguments, "directories")]:
@@ -135,7 +138,8 @@ def find_problems(arguments: Arguments) -> Iterator[str]:
 
 
 def _items(arguments: Arguments, option: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, item in enumerate(arguments[option]):
+    items = watch_items(arguments) if option == "watch" else arguments[option]
+    for number, item in enumerate(items):
         label = item.get("path") or item.get("name")
         yield (f"{option}[{number}] ({label})" if label else f"{option}[{number}]"), item
 
@@ -144,10 +148,10 @@ def _path_problems(arguments: Arguments) -> list[str]:
     problems: list[str] = []
     seen: dict[str, str] = {}
     leaves: dict[str, str] = {}
-    for option in ("files", "links", "directories"):
+    for option in ("files", "links", "directories", "watch"):
         for place, item in _items(arguments, option):
-            path = item["path"]
-            if path is None:  # the argument spec has complained already
+            path = item.get("path")
+            if not isinstance(path, str):  # reported elsewhere
                 continue
             if not path.startswith("/"):
                 problems.append(f"{place}.path: must be absolute")
@@ -165,6 +169,20 @@ def _path_problems(arguments: Arguments) -> list[str]:
             if path.startswith(leaf + "/"):
                 problems.append(f"{place}.path: lies below {leaf_place}, which is not a directory")
     return problems
+
+
+def watch_items(arguments: Arguments) -> list[dict[str, Any]]:
+    """Every entry in its long form, whatever it holds."""
+    return [item if isinstance(item, dict) else {"path": item} for item in arguments["watch"]]
+
+
+def _watch_problems(arguments: Arguments) -> Iterator[str]:
+    for place, item in _items(arguments, "watch"):
+        unknown = sorted(str(key) for key in item if key not in ("path", "on_change"))
+        if not isinstance(item.get("path"), str) or unknown:
+            yield f"{place}: must be a path, or path and on_change"
+        elif item.get("on_change") not in (None, *WATCH_ON_CHANGE):
+            yield f"{place}.on_change: {item['on_change']!r} must be one of {', '.join(WATCH_ON_CHANGE)}"
 
 
 def _file_problems(place: str, item: Arguments) -> list[str]:
@@ -227,6 +245,7 @@ def to_spec(arguments: Arguments) -> SetSpec:
             for d in arguments["directories"]
         ),
         links=tuple(LinkSpec(item["path"], item["target"]) for item in arguments["links"]),
+        watch=tuple(WatchSpec(item["path"], item.get("on_change")) for item in watch_items(arguments)),
         check=tuple(tuple(argv) for argv in arguments["check"]),
         services=tuple(
             ServiceSpec(s["name"], s["state"], s["enabled"], s["on_change"]) for s in arguments["services"]

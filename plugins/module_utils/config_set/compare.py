@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from .errors import Problems
 from .manifest import Manifest
-from .model import Change, DirectorySpec, SetSpec
+from .model import Change, DirectorySpec, Renewal, SetSpec
 from .nodes import ABSENT, Absent, Directory, File, Link, Node, Other, kind_of, read_node
 from .swap import TEMPORARY
+from .watch import Fingerprints, NotWatchable, fingerprint, renewals
 
 UNKNOWN_ID = -1
 PARENT_MODE = 0o755
@@ -23,6 +24,8 @@ class Comparison:
     changes: list[Change] = field(default_factory=list)
     made: tuple[str, ...] = ()  # directories that exist, or will, because of this set
     unknown_accounts: list[str] = field(default_factory=list)
+    watched: Fingerprints = field(default_factory=dict)
+    renewals: list[Renewal] = field(default_factory=list)
 
 
 def compare(spec: SetSpec, manifest: Manifest, others: dict[str, str]) -> Comparison:
@@ -46,6 +49,7 @@ class _Comparer:
         self._files_and_links()
         self._no_longer_owned()
         self._strangers()
+        self._watched()
         if self.problems:
             raise Problems(self.problems)
         kept = {path for path in self.manifest.made if path in self.needed_directories}
@@ -109,16 +113,28 @@ class _Comparer:
         found = {
             path for d in self.spec.directories if d.purge and os.path.isdir(d.path) for path in _walk(d)
         }
-        found -= self.wanted | self.manifest.paths | set(self.others)
+        watched = {watch.path for watch in self.spec.watch}
+        found -= self.wanted | self.manifest.paths | set(self.others) | watched
         if not found:
             return
         # The same file may be reached by another name, through a directory that is a link.
-        owned = {_canonical(path) for path in (*self.wanted, *self.manifest.paths, *self.others)}
+        owned = {_canonical(path) for path in (*self.wanted, *self.manifest.paths, *self.others, *watched)}
         for path in sorted(found):
             if _canonical(path) not in owned:
                 live = read_node(path)
                 secret = isinstance(live, File) and not live.mode & 0o004
                 self._add(path, live, ABSENT, None, secret)
+
+    def _watched(self) -> None:
+        going = {change.path for change in self.result.changes if isinstance(change.after, Absent)}
+        for watch in self.spec.watch:
+            try:
+                # What the set itself removes now is not there when the services look.
+                self.result.watched[watch.path] = None if watch.path in going else fingerprint(watch.path)
+            except NotWatchable as error:
+                self.problems.append(str(error))
+        if not self.problems:
+            self.result.renewals = renewals(self.spec.watch, self.manifest.watched, self.result.watched)
 
     def _need_parents(self, path: str) -> None:
         """Directories that have to be made for path, unless the set describes them itself."""

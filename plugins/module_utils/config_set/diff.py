@@ -13,7 +13,7 @@ HIDDEN = "(content is secret)\n"
 Diff = dict[str, str]
 
 
-def diff(changes: Sequence[Change], renewals: Sequence[Renewal], masker: Masker) -> list[Diff]:
+def diff(changes: Sequence[Change], masker: Masker, renewals: Sequence[Renewal] = ()) -> list[Diff]:
     entries: list[Diff] = []
     for change in changes:
         entries.extend(_entries(change, masker))

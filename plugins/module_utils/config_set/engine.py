@@ -9,12 +9,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .activate import Owed, ServiceManager, activate, is_idle, plan_step
+from .activate import STARTING, Owed, ServiceManager, activate, is_idle, plan_step
 from .compare import Comparison, compare
 from .errors import ConfigSetError, Problems, RehearsalImpossible, Rejected
 from .journal import COMMITTED, PREPARED, SWAPPED, Book, Journal
 from .manifest import Manifest, other_owners, read_manifest, write_json
-from .model import STATE_ROOT, Observer, Outcome, ServiceStep, SetSpec, UnitState, ignore_step
+from .model import (
+    STATE_ROOT,
+    Change,
+    Observer,
+    Outcome,
+    Renewal,
+    ServiceStep,
+    SetSpec,
+    UnitState,
+    ignore_step,
+)
 from .process import find_program
 from .recovery import Recovery, foreseen, words
 from .swap import swap
@@ -56,7 +66,7 @@ class Engine:
                 raise Problems(comparison.unknown_accounts)
             units = self.manager.show([service.name for service in self.spec.services])
             steps = self._steps(comparison, units, owed)
-            wanted = Manifest.of(self.spec, comparison.made)
+            wanted = Manifest.of(self.spec, comparison.made, comparison.watched)
             if not comparison.changes and all(map(is_idle, steps)):
                 self._settle(manifest, wanted)
                 return self.outcome
@@ -102,8 +112,9 @@ class Engine:
         return comparison, manifest
 
     def _steps(self, comparison: Comparison, units: dict[str, UnitState], owed: Owed) -> list[ServiceStep]:
+        changed: list[Change | Renewal] = [*comparison.changes, *comparison.renewals]
         return [
-            plan_step(service, units[service.name], comparison.changes, owed.get(service.name, "none"))
+            plan_step(service, units[service.name], changed, owed.get(service.name, "none"))
             for service in self.spec.services
         ]
 
@@ -117,6 +128,8 @@ class Engine:
 
     def _describe(self, comparison: Comparison, steps: list[ServiceStep]) -> None:
         self.outcome.changed = True
+        if any(step.action in STARTING for step in steps):
+            self.outcome.renewals = comparison.renewals
         self.outcome.units = {step.name: step.action for step in steps if step.action != "none"}
         ranking = ("none", "stop", "reload", "start", "restart")
         self.outcome.action = max(self.outcome.units.values(), key=ranking.index, default="none")
@@ -203,8 +216,11 @@ class Engine:
             journal = self.book.advance(journal, COMMITTED)
         except Exception as error:
             self.recovery.way_back(journal, error)
-            self.outcome.put_back = True
-            raise ConfigSetError(f"{words(error)}\nThe previous set is back in place.") from error
+            self.outcome.put_back = bool(journal.changes)
+            end = "The previous set is back in place."
+            if not journal.changes:
+                end = "No file of the set had changed, so none was put back; the next run tries again."
+            raise ConfigSetError(f"{words(error)}\n{end}") from error
         self.book.close_committed(journal)
 
     def _settle(self, manifest: Manifest | None, wanted: Manifest) -> None:

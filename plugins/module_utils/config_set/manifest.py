@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .model import SetSpec
 from .swap import sync_directory, write_new
+from .watch import Fingerprints
 
 
 @dataclass(frozen=True)
@@ -20,22 +21,25 @@ class Manifest:
     links: tuple[str, ...] = ()
     made: tuple[str, ...] = ()  # directories that did not exist before the set needed them
     secrets: tuple[str, ...] = field(default=(), repr=False)  # to mask yesterday's values in today's diff
+    watched: Fingerprints = field(default_factory=dict)  # what the services took over last
 
     @property
     def paths(self) -> set[str]:
         return {*self.files, *self.links}
 
     @classmethod
-    def of(cls, spec: SetSpec, made: tuple[str, ...]) -> Manifest:
+    def of(cls, spec: SetSpec, made: tuple[str, ...], watched: Fingerprints) -> Manifest:
         files = {f.path: f.secret for f in spec.files if f.content is not None}
-        return cls(files, tuple(link.path for link in spec.links), made, spec.secrets)
+        return cls(files, tuple(link.path for link in spec.links), made, spec.secrets, watched)
 
     def to_json(self) -> dict[str, Any]:
-        return {"files": self.files, "links": self.links, "made": self.made, "secrets": self.secrets}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Manifest:
-        return cls(data["files"], tuple(data["links"]), tuple(data["made"]), tuple(data["secrets"]))
+        # Versions before `watch` recorded no fingerprints.
+        watched = data.get("watched", {})
+        return cls(data["files"], tuple(data["links"]), tuple(data["made"]), tuple(data["secrets"]), watched)
 
 
 def write_json(path: str, data: Any) -> None:

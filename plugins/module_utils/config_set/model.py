@@ -56,6 +56,12 @@ class LinkSpec:
 
 
 @dataclass(frozen=True)
+class WatchSpec:
+    path: str
+    on_change: str | None = None
+
+
+@dataclass(frozen=True)
 class ServiceSpec:
     name: str
     state: str = "started"
@@ -79,6 +85,7 @@ class SetSpec:
     files: tuple[FileSpec, ...] = ()
     directories: tuple[DirectorySpec, ...] = ()
     links: tuple[LinkSpec, ...] = ()
+    watch: tuple[WatchSpec, ...] = ()
     check: tuple[tuple[str, ...], ...] = ()
     services: tuple[ServiceSpec, ...] = ()
     probes: tuple[ProbeSpec, ...] = ()
@@ -100,6 +107,15 @@ class Change:
 
     def reversed(self) -> Change:
         return Change(self.path, self.after, self.before, self.trigger, self.secret)
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """A watched file that is no longer what the services took over last."""
+
+    path: str
+    word: str  # changed | appeared | disappeared
+    trigger: str | None = None  # as that of a change
 
 
 @dataclass(frozen=True)
@@ -131,6 +147,7 @@ class ServiceStep:
 class Outcome:
     changed: bool = False
     changes: list[Change] = field(default_factory=list)
+    renewals: list[Renewal] = field(default_factory=list)  # that a service takes over in this run
     action: str = "none"
     judged: bool = False
     recovered: str = "none"

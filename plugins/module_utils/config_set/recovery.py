@@ -60,8 +60,9 @@ class Recovery:
         except Exception as error:
             errors = [words(error)]
         if errors:
+            what = "the previous set" if journal.changes else "the service"
             raise PutBackFailed(
-                f"{words(cause)}\nand the previous set could not be brought back either:\n"
+                f"{words(cause)}\nand {what} could not be brought back either:\n"
                 + "\n".join(errors)
                 + "\nThe journal is kept: repair the cause and run again."
             ) from cause

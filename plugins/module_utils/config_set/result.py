@@ -32,7 +32,7 @@ def to_result(outcome: Outcome, masker: Masker) -> dict[str, Any]:
             "put_back": outcome.put_back,
         }
     )
-    result["diff"] = diff(outcome.changes, masker)
+    result["diff"] = diff(outcome.changes, masker, outcome.renewals)
     return result
 
 
@@ -42,6 +42,7 @@ def _public_words(spec: SetSpec) -> set[str]:
     paths = (
         [f.path for f in spec.files] + [d.path for d in spec.directories] + [link.path for link in spec.links]
     )
+    paths += [watch.path for watch in spec.watch]
     for path in paths:
         words.update((path, os.path.basename(path), os.path.dirname(path)))
     for argv in spec.check:

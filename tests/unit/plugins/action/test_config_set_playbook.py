@@ -48,6 +48,10 @@ PLAY = """
         links:
           - path: "{{{{ place }}}}/etc/link"
             target: main.conf
+        watch:
+          - "{{{{ place }}}}/reference"
+          - path: "{{{{ place }}}}/nothing"
+            on_change: "{{{{ omit }}}}"
         check:
           - [sh, -c, "grep -v -e one -e two {{{{ place }}}}/etc/main.conf | grep . >&2 && exit 1 || exit 0"]
         probe:
@@ -83,6 +87,7 @@ BROKEN = """
           - {path: /nonexistent/c, content: x, source: y, mode: 0644}
           - {path: /nonexistent/d, content: x, on_change: relod}
           - {content: no path}
+        watch: [relative/too, {path: /nonexistent/b, on_change: none}]
         check: [[]]
         keep: many
         tests: []
@@ -199,6 +204,8 @@ def test_all_mistakes_are_reported_at_once_before_the_host_is_contacted(
         "files[4] (/nonexistent/c): needs exactly one of template, content or source; found content and source",
         "files[4] (/nonexistent/c).mode: 420 must be a quoted octal string",
         "value of on_change must be one of: reload, restart, none, got: relod",
+        "watch[0] (relative/too).path: must be absolute",
+        "watch[1] (/nonexistent/b).on_change: 'none' must be one of reload, restart",
         "check[0]: must be a list of words",
         f"files[1] (/nonexistent/a).template: {tmp_path}/templates/syntax.j2: line 3: ",
         f"files[2] (/nonexistent/a).template: {tmp_path}/templates/undefined.j2: line 3: 'nowhere_defined' is undefined",

@@ -80,7 +80,10 @@ class Fleet:
             image["registry-1"] = images.registry_image()
         addresses = self.addresses()
         running = self._running()
-        missing = [name for name in self.all_names if name not in running]
+        # A host that an earlier run left running, but not well, is booted anew.
+        missing = [
+            name for name in self.all_names if name not in running or not _answers(addresses[name], 10)
+        ]
         with ThreadPoolExecutor(max_workers=4) as pool:
             list(pool.map(lambda name: self._boot(name, image[name], addresses), missing))
             list(pool.map(self._wait, self.all_names, addresses.values()))
@@ -143,17 +146,23 @@ class Fleet:
         podman("exec", "--interactive", container, "sh", "-ec", AUTHORIZE)
 
     def _wait(self, name: str, address: str) -> None:
-        deadline = time.monotonic() + BOOT_DEADLINE
-        while time.monotonic() < deadline:
-            try:
-                with socket.create_connection((address, 22), timeout=1) as connection:
-                    if connection.recv(4) == b"SSH-":
-                        return
-            except OSError:
-                pass
-            time.sleep(0.2)
-        log = podman("logs", "--tail", "20", self.container(name), check=False)
-        raise LabError(f"{name} ({address}) did not answer on port 22 within {BOOT_DEADLINE} s:\n{log}")
+        if not _answers(address, BOOT_DEADLINE):
+            log = podman("logs", "--tail", "20", self.container(name), check=False)
+            raise LabError(f"{name} ({address}) did not answer on port 22 within {BOOT_DEADLINE} s:\n{log}")
+
+
+def _answers(address: str, deadline: float) -> bool:
+    """Whether sshd greets within so many seconds."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        try:
+            with socket.create_connection((address, 22), timeout=1) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return True
+        except OSError:
+            pass
+        time.sleep(0.2)
+    return False
 
 
 # Each systemd takes about ten inotify instances, and a machine gives 128 to a user: enough for a dozen hosts, no more.

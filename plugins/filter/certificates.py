@@ -11,12 +11,19 @@ from ansible_collections.techsaas.hardened.plugins.module_utils import certifica
 
 
 def certificate_problems(
-    certificate: str, authority: str, names: Sequence[str], renew_before_days: int = 30
+    certificate: str, authority: str, names: Sequence[str], renew_before_days: int | str = 30
 ) -> list[str]:
     """See certificate_problems.yml."""
     if not certificates.HAS_CRYPTOGRAPHY:
-        raise AnsibleFilterError("certificate_problems needs the Python package cryptography on the controller")
-    return certificates.problems(certificate, authority, names, renew_before_days)
+        raise AnsibleFilterError(
+            "certificate_problems needs the Python package cryptography on the controller"
+        )
+    try:
+        # What comes by -e NAME=VALUE is text.
+        days = int(renew_before_days)
+        return certificates.problems(certificate, authority, names, days)
+    except ValueError as error:
+        raise AnsibleFilterError(f"certificate_problems: {error}") from error
 
 
 def subject_alt_names(names: Sequence[str]) -> list[str]:

@@ -13,13 +13,16 @@ from ansible_collections.techsaas.hardened.plugins.module_utils import releases
 
 def _records(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     facts = variables.get("ansible_facts", {}).get("hardened_host", {})
-    records: Mapping[str, Any] = facts.get("records", {})
-    return records
+    # One that cannot be read must not pass for one that is not there.
+    return {**dict.fromkeys(facts.get("records_unreadable", {})), **facts.get("records", {})}
 
 
 def release_serving(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """See release_serving.yml."""
-    return releases.serving([_records(variables) for variables in hosts])
+    try:
+        return releases.serving({variables["inventory_hostname"]: _records(variables) for variables in hosts})
+    except releases.ReleaseError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 def release_plan(

@@ -28,6 +28,7 @@ def problems(certificate: str, authority: str, names: Sequence[str], renew_befor
     :param authority: PEM text of the authority that has to have issued it, or an empty text where it does not exist yet.
     :param names: every DNS name and IP address that the certificate has to be for.
     :param renew_before_days: fewest days of validity that may be left.
+    :raises ValueError: when `authority` is not a certificate.
     """
     if not certificate:
         return ["is not there yet"]
@@ -36,15 +37,22 @@ def problems(certificate: str, authority: str, names: Sequence[str], renew_befor
     except ValueError:
         return ["is not a PEM certificate"]
     found = []
-    if not authority or not _issued_by(leaf, x509.load_pem_x509_certificate(authority.encode())):
+    if not authority or not _issued_by(leaf, _load_authority(authority)):
         found.append("was not issued by the environment's authority")
     left = (leaf.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)).days
-    if left < renew_before_days:
+    if left < max(renew_before_days, 0):
         found.append("has expired" if left < 0 else f"expires in {left} days")
-    missing = sorted(set(names) - _names(leaf))
+    missing = sorted({_normal(name) for name in names} - _names(leaf))
     if missing:
         found.append(f"is not for {', '.join(missing)}")
     return found
+
+
+def _load_authority(text: str) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(text.encode())
+    except ValueError as error:
+        raise ValueError("the authority's own certificate is not a PEM certificate") from error
 
 
 def _issued_by(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -61,12 +69,18 @@ def _names(leaf: x509.Certificate) -> set[str]:
     except x509.ExtensionNotFound:
         return set()
     dns = extension.get_values_for_type(x509.DNSName)
-    return set(dns) | {str(address) for address in extension.get_values_for_type(x509.IPAddress)}
+    return {name.lower() for name in dns} | {
+        str(address) for address in extension.get_values_for_type(x509.IPAddress)
+    }
 
 
-def _address(name: str) -> bool:
+def _address(name: str) -> str:
+    """The one way to write an address, or an empty text for a name."""
     try:
-        ipaddress.ip_address(name)
+        return str(ipaddress.ip_address(name))
     except ValueError:
-        return False
-    return True
+        return ""
+
+
+def _normal(name: str) -> str:
+    return _address(name) or name.lower()

@@ -88,14 +88,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.techsaas.hardened.plugins.module_utils import releases
 
-RECORD = Path("/var/lib/hardened/release.json")
+RECORD = Path(releases.PATH)
 
 
 def _read() -> dict[str, Any]:
     if not RECORD.exists():
         return {}
-    loaded: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
-    return loaded
+    loaded = json.loads(RECORD.read_text(encoding="utf-8"))
+    if not releases.is_record(loaded):
+        raise ValueError("not a release record")
+    return dict(loaded)
 
 
 def _text(record: dict[str, Any]) -> str:
@@ -132,13 +134,18 @@ def main() -> None:
     try:
         before = _read()
     except ValueError:
-        module.fail_json(msg=f"{RECORD} is not JSON; move it away and run deploy.yml, which records anew what serves")
+        module.fail_json(msg=f"{RECORD} is not a release record. Move it away and record again what serves")
     after = releases.promote(before, module.params, datetime.datetime.now(datetime.timezone.utc))
     changed = after != before
     if changed and not module.check_mode:
         _write(after)
         _audit(after)
-    diff = {"before_header": str(RECORD), "after_header": str(RECORD), "before": _text(before), "after": _text(after)}
+    diff = {
+        "before_header": str(RECORD),
+        "after_header": str(RECORD),
+        "before": _text(before),
+        "after": _text(after),
+    }
     module.exit_json(changed=changed, record=after, **({"diff": diff} if changed else {}))
 
 

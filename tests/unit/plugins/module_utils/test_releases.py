@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a release fills and where a rollback leads, over any history of both."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.techsaas.hardened.plugins.module_utils import releases
+from ansible_collections.techsaas.hardened.plugins.module_utils.releases import ReleaseError
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+NOW = datetime.datetime(2026, 11, 24, 7, 0, 0, 123456, tzinfo=datetime.timezone.utc)
+LATER = NOW + datetime.timedelta(minutes=1)
+FIRST = {"slot": "blue", "release": "one", "image": "api@sha256:1"}
+SECOND = {"slot": "green", "release": "two", "image": "api@sha256:2"}
+ONE = releases.promote({}, FIRST, NOW)
+TWO = releases.promote(ONE, SECOND, LATER)
+DAMAGED = [
+    None,
+    "text",
+    [],
+    {},
+    {**TWO, "slot": "red"},
+    {**TWO, "promoted_at": None},
+    {k: TWO[k] for k in ("slot", "release", "image")},
+]
+
+
+def test_the_other_slot() -> None:
+    assert [releases.other_slot(slot) for slot in ("blue", "green")] == ["green", "blue"]
+
+
+# --- serving ---
+
+
+def test_nothing_serves_before_the_first_release() -> None:
+    assert releases.serving({}) == {}
+    assert releases.serving({"a": {}, "b": {"slot-blue": FIRST}}) == {}
+
+
+def test_the_latest_record_is_the_fleet_s() -> None:
+    for hosts in ({"a": ONE, "b": TWO}, {"a": TWO, "b": ONE}):
+        assert releases.serving({host: {"release": record} for host, record in hosts.items()}) == TWO
+    assert releases.serving({"a": {}, "b": {"release": ONE}}) == ONE
+
+
+@pytest.mark.parametrize("record", DAMAGED)
+def test_a_damaged_record_is_not_taken_for_none(record: Any) -> None:
+    with pytest.raises(
+        ReleaseError, match=r"^a, c: .*release\.json is not a release record.*ansible HOST -m"
+    ):
+        releases.serving({"a": {"release": record}, "b": {"release": TWO}, "c": {"release": record}})
+
+
+# --- plan ---
+
+
+def plan(current: dict[str, Any], unchanged: list[bool], wanted: str = "", image: str = "new") -> Any:
+    return releases.plan(current, unchanged, image, wanted, NOW)
+
+
+def test_the_first_release_fills_blue() -> None:
+    assert plan({}, []) == {"needed": True, "slot": "blue", "release": "20261124T070000Z", "image": "new"}
+
+
+def test_nothing_is_needed_where_every_host_is_as_wanted() -> None:
+    assert plan(TWO, [True, True], wanted="ignored") == {"needed": False, **SECOND}
+
+
+@pytest.mark.parametrize("unchanged", [[False, False], [True, False], [False, True], []])
+def test_one_host_that_differs_is_enough(unchanged: list[bool]) -> None:
+    expected = {"needed": True, "slot": "blue", "release": "three", "image": "new"}
+    assert plan(TWO, unchanged, wanted="three") == expected
+
+
+def test_the_serving_release_s_name_cannot_be_used_again() -> None:
+    with pytest.raises(ReleaseError) as caught:
+        plan(TWO, [False], wanted="two")
+    assert str(caught.value) == (
+        "release two is serving, but not with this image and configuration; "
+        "give the new one another name (-e release=NAME)"
+    )
+
+
+def test_a_failed_first_release_may_be_tried_again_under_its_name() -> None:
+    assert plan({}, [], wanted="one") == plan({}, [], wanted="one")
+    assert plan({}, [], wanted="one")["slot"] == "blue"
+
+
+# --- rollback ---
+
+
+def fleet(**slot_green: Any) -> dict[str, Any]:
+    """Two hosts serving blue after green, each with what its green slot holds."""
+    record = releases.promote(TWO, {**FIRST, "release": "three"}, LATER)
+    return {
+        host: {"release": record, **({"slot-green": held} if held else {})}
+        for host, held in slot_green.items()
+    }
+
+
+def test_the_release_before_is_gone_back_to() -> None:
+    hosts = fleet(a=SECOND, b=SECOND)
+    for wanted in ("", "two"):
+        assert releases.rollback(hosts, wanted) == SECOND
+
+
+ADVICE = ". Deploy the image that you want instead: deploy.yml -e image=..."
+
+
+@pytest.mark.parametrize(
+    ("hosts", "wanted", "message"),
+    [
+        pytest.param(
+            {"a": {}},
+            "",
+            "nothing was released here yet, so there is nothing to go back to; run deploy.yml",
+            id="none",
+        ),
+        pytest.param(
+            {"a": {"release": ONE}},
+            "",
+            f"release one is the first one; there is none before it{ADVICE}",
+            id="first",
+        ),
+        pytest.param(
+            fleet(a=SECOND, b=SECOND),
+            "three",
+            "release three is serving already; a: slot green holds release two, not release three; "
+            f"b: slot green holds release two, not release three{ADVICE}",
+            id="serving",
+        ),
+        pytest.param(
+            fleet(a=SECOND, b={**SECOND, "release": "four"}),
+            "",
+            f"b: slot green holds release four, not release two{ADVICE}",
+            id="hosts-disagree",
+        ),
+        pytest.param(
+            fleet(a=None, b=SECOND), "", f"a: slot green holds nothing, not release two{ADVICE}", id="nothing"
+        ),
+        pytest.param(
+            fleet(a=SECOND, b=SECOND),
+            "one",
+            "a: slot green holds release two, not release one; "
+            f"b: slot green holds release two, not release one{ADVICE}",
+            id="too-old",
+        ),
+    ],
+)
+def test_a_rollback_that_cannot_be_says_why(hosts: dict[str, Any], wanted: str, message: str) -> None:
+    with pytest.raises(ReleaseError) as caught:
+        releases.rollback(hosts, wanted)
+    assert str(caught.value) == message
+
+
+def test_hosts_that_hold_one_name_with_two_images_are_refused() -> None:
+    other = {**SECOND, "image": "api@sha256:f00"}
+    with pytest.raises(ReleaseError, match=r"slot green holds release two as api@sha256:2 on a, .*f00 on b"):
+        releases.rollback(fleet(a=SECOND, b=other), "")
+
+
+# --- promote ---
+
+
+def test_the_record() -> None:
+    assert ONE == {**FIRST, "promoted_at": "2026-11-24T07:00:00.123456Z", "previous": None, "history": []}
+    before = {**FIRST, "promoted_at": "2026-11-24T07:00:00.123456Z"}
+    assert TWO == {
+        **SECOND,
+        "promoted_at": "2026-11-24T07:01:00.123456Z",
+        "previous": before,
+        "history": [before],
+    }
+    assert releases.is_record(TWO)
+
+
+def test_the_same_again_changes_nothing() -> None:
+    assert releases.promote(TWO, {**SECOND, "needed": True}, LATER + datetime.timedelta(days=1)) == TWO
+
+
+@pytest.mark.parametrize("field", ["slot", "release", "image"])
+def test_each_part_of_the_bundle_makes_it_another(field: str) -> None:
+    other = {"slot": "blue", "release": "x", "image": "y"}[field]
+    assert releases.promote(TWO, {**SECOND, field: other}, LATER)[field] == other
+
+
+# --- any history ---
+
+
+class Fleet(RuleBasedStateMachine):
+    """Two hosts through releases that succeed, fail on one of them, or are missed by one; and rollbacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.hosts: dict[str, dict[str, Any]] = {"a": {}, "b": {}}
+        self.served: list[dict[str, Any]] = []
+        self.names = 0
+
+    def _record(self, target: dict[str, Any], hosts: list[str]) -> None:
+        for host in hosts:
+            # Each host has a clock of its own, a little after the controller's.
+            self.now += datetime.timedelta(microseconds=7)
+            self.hosts[host]["release"] = releases.promote(
+                self.hosts[host].get("release", {}), target, self.now
+            )
+        if not self.served or self.served[-1] != target:
+            self.served.append(target)
+
+    @rule(image=st.sampled_from("xyz"), fails=st.sampled_from(["", "", "a", "b"]), misses=st.booleans())
+    def release(self, image: str, fails: str, misses: bool) -> None:
+        self.now += datetime.timedelta(minutes=1)
+        self.names += 1
+        current = releases.serving(self.hosts)
+        serving_before = [host.get(f"slot-{current.get('slot')}") for host in self.hosts.values()]
+        planned = releases.plan(current, [False, True], image, f"r{self.names}", self.now)
+        assert planned["needed"]
+        bundle = {key: planned[key] for key in ("slot", "release", "image")}
+        for host in self.hosts:
+            if host != fails:
+                self.hosts[host][f"slot-{bundle['slot']}"] = bundle
+        if current:
+            assert [host.get(f"slot-{current['slot']}") for host in self.hosts.values()] == serving_before, (
+                "what serves is touched"
+            )
+        if not fails:
+            self._record(bundle, ["a"] if misses else ["a", "b"])
+
+    @precondition(lambda self: self.served)
+    @rule(wanted=st.sampled_from(["", "last"]))
+    def rollback(self, wanted: str) -> None:
+        self.now += datetime.timedelta(minutes=1)
+        current = releases.serving(self.hosts)
+        idle = releases.other_slot(current["slot"])
+        held = [host.get(f"slot-{idle}") for host in self.hosts.values()]
+        name = current["previous"]["release"] if wanted and current["previous"] else ""
+        try:
+            target = releases.rollback(self.hosts, name)
+        except ReleaseError as error:
+            assert not current["previous"] or any(
+                bundle is None or bundle["release"] != current["previous"]["release"] for bundle in held
+            ), f"refused without need: {error}"
+            return
+        assert held == [target, target]
+        self._record(target, ["a", "b"])
+
+    @invariant()
+    def the_fleet_serves_what_was_last_recorded(self) -> None:
+        current = releases.serving(self.hosts)
+        if not self.served:
+            assert current == {}
+            return
+        assert {key: current[key] for key in self.served[-1]} == self.served[-1]
+
+    @invariant()
+    def every_host_holds_what_serves(self) -> None:
+        current = releases.serving(self.hosts)
+        for host in self.hosts.values() if current else ():
+            held = host[f"slot-{current['slot']}"]
+            assert held == {key: current[key] for key in held}
+
+    @invariant()
+    def history_is_whole_and_short(self) -> None:
+        for host in self.hosts.values():
+            record = host.get("release")
+            if not record:
+                continue
+            history = record["history"]
+            assert len(history) <= releases.HISTORY
+            assert record["previous"] == (history[0] if history else None)
+            times = [record["promoted_at"], *(entry["promoted_at"] for entry in history)]
+            assert times == sorted(times, reverse=True)
+            assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", text) for text in times)
+
+
+TestFleet = Fleet.TestCase
+TestFleet.settings = settings(max_examples=60, stateful_step_count=20)

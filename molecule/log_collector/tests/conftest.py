@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "syslog_forwarding" / "tests"))
-from loghosts import Hosts
+from loghosts import Hosts  # type: ignore[import-not-found]
 
 
 @pytest.fixture(scope="session")

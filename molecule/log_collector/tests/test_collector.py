@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from loghosts import STORE, Hosts, relp, wait_until, word
+from loghosts import STORE, Hosts, relp, wait_until, word  # type: ignore[import-not-found]
 
 CLIENT = "client-13"
 PRIMARY, SECOND = "collector-12", "collector-13"
@@ -18,9 +18,8 @@ def frame(text: str, *, host: str = CLIENT, service: str = "test") -> bytes:
 def stored(hosts: Hosts, token: str, collector: str) -> list[str]:
     """The files of the whole collector that hold the word, wherever they are."""
     places = "/var /etc /tmp /root /opt /srv"
-    return hosts.run(
-        collector, f"grep -rlF --exclude-dir=journal {token} {places}", check=False
-    ).stdout.split()
+    found: str = hosts.run(collector, f"grep -rlF --exclude-dir=journal {token} {places}", check=False).stdout
+    return found.split()
 
 
 @every_collector

@@ -222,7 +222,7 @@ class Builder:
                 "StopSignal": "SIGTERM",
                 "Healthcheck": {
                     "Test": ["CMD", f"/usr/bin/python{PYTHON}", "-m", "reference_api", "healthcheck"],
-                    "Interval": 10_000_000_000,
+                    "Interval": 30_000_000_000,
                     "Timeout": 5_000_000_000,
                     "StartPeriod": 15_000_000_000,
                     "Retries": 3,

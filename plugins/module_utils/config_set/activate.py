@@ -130,7 +130,7 @@ def revive(journal: Journal, manager: ServiceManager, observe: Observer) -> list
     _attempt(errors, lambda: units.update(manager.show(names)))
     for step in steps:
         running = step.name in units and units[step.name].running
-        if running and not journal.changes and not journal.owed and step.action in ACTIONS:
+        if running and not journal.changes and not journal.owed:
             continue  # no file came back: it would only be asked once more for what it has just refused
         observe("undo-services", step.name)
         reload = step.action == "reload" and running

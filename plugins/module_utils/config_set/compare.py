@@ -113,14 +113,14 @@ class _Comparer:
         found = {
             path for d in self.spec.directories if d.purge and os.path.isdir(d.path) for path in _walk(d)
         }
-        watched = {watch.path for watch in self.spec.watch}
-        found -= self.wanted | self.manifest.paths | set(self.others) | watched
+        found -= self.wanted | self.manifest.paths | set(self.others)
         if not found:
             return
         # The same file may be reached by another name, through a directory that is a link.
-        owned = {_canonical(path) for path in (*self.wanted, *self.manifest.paths, *self.others, *watched)}
+        watched = [watch.path for watch in self.spec.watch]
+        spared = {_canonical(path) for path in (*self.wanted, *self.manifest.paths, *self.others, *watched)}
         for path in sorted(found):
-            if _canonical(path) not in owned:
+            if _canonical(path) not in spared:
                 live = read_node(path)
                 secret = isinstance(live, File) and not live.mode & 0o004
                 self._add(path, live, ABSENT, None, secret)

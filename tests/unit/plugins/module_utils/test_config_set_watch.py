@@ -172,6 +172,13 @@ class TestTakingOver:
         assert not universe.apply(spec).changed
         assert log(universe) == ["start", "reload"]
 
+    def test_beside_a_change_that_no_service_takes_over_it_is_not_told(self, universe: Universe) -> None:
+        universe.apply(demo(universe))
+        renew(universe)
+        spec = demo(universe, services=(service("none"),), files=(universe.file("main.conf", b"two"),))
+        outcome = universe.apply(spec)
+        assert (outcome.changed, outcome.renewals, recorded(universe)) == (True, [], digest("new"))
+
     def test_what_changes_while_it_is_taken_over_is_taken_over_again(self, universe: Universe) -> None:
         universe.apply(demo(universe))
         renew(universe)
@@ -287,6 +294,18 @@ class TestFailures:
         assert universe.manager.unit(UNIT)["loaded"]["host.crt"] == "new"
         assert not universe.apply(spec).changed
 
+    def test_a_debt_of_a_failed_way_back_outlives_a_run_without_any_change(self, universe: Universe) -> None:
+        universe.apply(demo(universe))
+        renew(universe, "BREAK")
+        with pytest.raises(PutBackFailed):
+            universe.apply(demo(universe, files=(universe.file("main.conf", b"two"),)))
+        with pytest.raises(PutBackFailed):
+            universe.apply(demo(universe, watch=()))
+        assert (universe.state / "demo/journal.json").exists()
+        renew(universe)
+        assert universe.apply(demo(universe)).recovered == "undone"
+        assert universe.manager.unit(UNIT)["loaded"] == {"host.crt": "new", "main.conf": "one"}
+
     def test_the_checkers_judge_it_before_any_service_reads_it(self, universe: Universe) -> None:
         check = (("sh", "-c", f"! grep BAD {universe.etc}/host.crt"),)
         universe.apply(demo(universe, check=check))
@@ -364,6 +383,14 @@ class TestTelling:
         result = to_result(outcome, masker_for(spec, outcome))
         assert result["diff"] == [{"prepared": f"{universe.path('host.crt')}: watched file changed\n"}]
         assert digest("new content") not in json.dumps(result)
+
+    def test_its_name_is_told_also_when_a_secret_file_holds_it(self, universe: Universe) -> None:
+        path = universe.path("host.crt")
+        spec = demo(universe, files=(universe.file("keys", path.encode(), secret=True),))
+        universe.apply(spec)
+        renew(universe)
+        outcome = universe.apply(spec)
+        assert path in json.dumps(to_result(outcome, masker_for(spec, outcome)))
 
 
 def arguments(*watch: Any, **more: Any) -> dict[str, Any]:

@@ -68,11 +68,11 @@ test-all: test ## test, then every Molecule scenario on Debian 12 and on 13 (DEB
 lint: venv ## Style, types, YAML, Ansible rules and committed secrets
 	@tools/lint.sh
 unit: venv ## Unit tests and the house rules for roles
-	@$(PYTEST) -n 2 tests/unit
+	@$(PYTEST) -n 2 --dist worksteal tests/unit
 sanity: venv ## ansible-test sanity, in a copy below .cache
 	@tools/sanity.sh
 api: setup ## Tests of the example API
-	@cd examples/reference_api && $(UV_RUN) mypy && $(UV_RUN) pytest
+	@cd examples/reference_api && $(UV_RUN) mypy && $(UV_RUN) pytest -n 2 --dist loadfile
 molecule: setup ## One Molecule scenario: make molecule SCENARIO=postgres DEBIAN=12
 	@molecule test --scenario-name $(SCENARIO)
 molecule-%: setup

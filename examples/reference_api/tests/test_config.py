@@ -83,7 +83,7 @@ def test_everything_wrong_is_reported_at_once_without_values() -> None:
         ("{{ app_secret_key | the vault's value }}", "placeholder"),
         ("0123456789abcdef" * 3, "repeats"),
         ("a" * 64, "repeats"),
-        (f"{SECRET[:20]}\n{SECRET[20:]}", "line break"),
+        pytest.param(f"{SECRET[:20]}\n{SECRET[20:]}", "line break", id="line break"),
     ],
 )
 def test_a_weak_secret_is_refused(good: dict[str, str], value: str, reason: str) -> None:

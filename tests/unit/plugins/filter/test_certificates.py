@@ -22,7 +22,7 @@ def test_problems() -> None:
 
 def test_days_may_be_text_as_by_extra_vars() -> None:
     assert FILTERS["certificate_problems"]("", "", ["app-1"], renew_before_days="30") == ["is not there yet"]
-    with pytest.raises(AnsibleFilterError, match="^certificate_problems: .*'soon'"):
+    with pytest.raises(AnsibleFilterError, match=r"^certificate_problems: .*'soon'"):
         FILTERS["certificate_problems"]("", "", ["app-1"], renew_before_days="soon")
 
 

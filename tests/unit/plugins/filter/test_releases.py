@@ -10,7 +10,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.techsaas.hardened.plugins.filter.releases import FilterModule
 
 FILTERS = FilterModule().filters()
-RECORD = {
+RECORD: dict[str, Any] = {
     "slot": "blue",
     "release": "one",
     "image": "api@sha256:1",
@@ -70,7 +70,7 @@ def test_a_release_without_a_name_gets_the_time() -> None:
 
 
 def test_a_name_that_serves_is_refused() -> None:
-    with pytest.raises(AnsibleFilterError, match="^release one is serving, but not with this image"):
+    with pytest.raises(AnsibleFilterError, match=r"^release one is serving, but not with this image"):
         FILTERS["release_plan"](RECORD, [{"changed": True}], "new", "one")
 
 
@@ -78,5 +78,5 @@ def test_rollback() -> None:
     record = {**RECORD, "slot": "green", "release": "two", "previous": RECORD}
     bundle = {key: RECORD[key] for key in ("slot", "release", "image")}
     assert FILTERS["release_rollback"]({"a": host("a", {"release": record, "slot-blue": bundle})}) == bundle
-    with pytest.raises(AnsibleFilterError, match="^a: slot blue holds nothing, not release one"):
+    with pytest.raises(AnsibleFilterError, match=r"^a: slot blue holds nothing, not release one"):
         FILTERS["release_rollback"]({"a": host("a", {"release": record})})

@@ -38,7 +38,7 @@ class Authority:
         issuer: str = "",
         subject: str = "app-1",
     ) -> str:
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.UTC)
         common_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
         by = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer or self.name)])
         public = self.key.public_key() if subject == self.name else key().public_key()
@@ -115,7 +115,7 @@ def test_it_is_by_another_authority(foreign: str) -> None:
 
 
 def test_a_damaged_authority_is_the_operator_s_to_mend() -> None:
-    with pytest.raises(ValueError, match="^the authority's own certificate is not a PEM certificate$"):
+    with pytest.raises(ValueError, match=r"^the authority's own certificate is not a PEM certificate$"):
         problems(OURS.issue(), authority="broken")
 
 

@@ -14,13 +14,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-NOW = datetime.datetime(2026, 11, 24, 7, 0, 0, 123456, tzinfo=datetime.timezone.utc)
+NOW = datetime.datetime(2026, 11, 24, 7, 0, 0, 123456, tzinfo=datetime.UTC)
 LATER = NOW + datetime.timedelta(minutes=1)
 FIRST = {"slot": "blue", "release": "one", "image": "api@sha256:1"}
 SECOND = {"slot": "green", "release": "two", "image": "api@sha256:2"}
 ONE = releases.promote({}, FIRST, NOW)
 TWO = releases.promote(ONE, SECOND, LATER)
-DAMAGED = [
+DAMAGED: list[Any] = [
     None,
     "text",
     [],
@@ -171,12 +171,12 @@ def test_hosts_that_hold_one_name_with_two_images_are_refused() -> None:
 def test_the_record() -> None:
     assert ONE == {**FIRST, "promoted_at": "2026-11-24T07:00:00.123456Z", "previous": None, "history": []}
     before = {**FIRST, "promoted_at": "2026-11-24T07:00:00.123456Z"}
-    assert TWO == {
+    assert {
         **SECOND,
         "promoted_at": "2026-11-24T07:01:00.123456Z",
         "previous": before,
         "history": [before],
-    }
+    } == TWO
     assert releases.is_record(TWO)
 
 

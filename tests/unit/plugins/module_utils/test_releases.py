@@ -171,12 +171,8 @@ def test_hosts_that_hold_one_name_with_two_images_are_refused() -> None:
 def test_the_record() -> None:
     assert ONE == {**FIRST, "promoted_at": "2026-11-24T07:00:00.123456Z", "previous": None, "history": []}
     before = {**FIRST, "promoted_at": "2026-11-24T07:00:00.123456Z"}
-    assert {
-        **SECOND,
-        "promoted_at": "2026-11-24T07:01:00.123456Z",
-        "previous": before,
-        "history": [before],
-    } == TWO
+    after = {**SECOND, "promoted_at": "2026-11-24T07:01:00.123456Z"}
+    assert releases.promote(ONE, SECOND, LATER) == {**after, "previous": before, "history": [before]}
     assert releases.is_record(TWO)
 
 

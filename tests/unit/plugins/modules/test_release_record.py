@@ -149,7 +149,7 @@ def test_a_damaged_record_is_refused_and_kept(host: Host, content: str) -> None:
         ({"slot": "blue", "release": "one"}, "missing required arguments: image"),
     ],
 )
-def test_wrong_arguments_are_refused(host: Host, options: dict[str, str], words: str) -> None:
+def test_wrong_arguments_are_refused(host: Host, options: dict[str, Any], words: str) -> None:
     answer = host.call(**options)
     assert answer["failed"] is True
     assert words in answer["msg"]

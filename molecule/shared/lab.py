@@ -41,6 +41,11 @@ def push(fleet: Fleet, version: str) -> None:
     print(registry.push(fleet, fleet.addresses()[registry.HOST], version))
 
 
+def reboot(fleet: Fleet, host: str) -> None:
+    """Restart a host, disks kept, as after a power cut, and wait until it answers."""
+    fleet.reboot(host)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="lab.py", description=__doc__)
     parser.add_argument("--fleet", default=LAB, help="the lab (default) or the name of a Molecule scenario")
@@ -53,6 +58,8 @@ def main() -> int:
     shell.add_argument("command", nargs=argparse.REMAINDER)
     image = verbs.add_parser("push", help=push.__doc__)
     image.add_argument("version")
+    restart = verbs.add_parser("reboot", help=reboot.__doc__)
+    restart.add_argument("host")
     arguments = parser.parse_args()
     try:
         fleet = Fleet.load(arguments.fleet)
@@ -60,6 +67,9 @@ def main() -> int:
             return fleet.shell(arguments.host, arguments.command)
         if arguments.verb == "push":
             push(fleet, arguments.version)
+            return 0
+        if arguments.verb == "reboot":
+            reboot(fleet, arguments.host)
             return 0
         {"up": up, "down": Fleet.down, "env": env}[arguments.verb](fleet)
     except LabError as error:

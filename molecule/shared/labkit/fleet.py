@@ -56,8 +56,7 @@ class Fleet:
             )
             for platform in platforms
         )
-        managed = tuple(host for host in hosts if host.groups)
-        return cls(name, managed, registry=any(not host.groups for host in hosts))
+        return cls(name, hosts, registry=any(platform.get("pulls", False) for platform in platforms))
 
     @property
     def all_names(self) -> list[str]:
@@ -109,6 +108,11 @@ class Fleet:
         terminal = ["--interactive", *(["--tty"] if os.isatty(0) else [])]
         argv = ["podman", "exec", *terminal, self.container(host), *(command or ["bash", "--login"])]
         return subprocess.run(argv, check=False).returncode
+
+    def reboot(self, host: str) -> None:
+        podman("kill", "--signal", "KILL", self.container(host))
+        podman("start", self.container(host))
+        self._wait(host, self.addresses()[host])
 
     def container(self, host: str) -> str:
         return paths.object_name(self.name, host)

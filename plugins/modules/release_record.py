@@ -105,7 +105,7 @@ def _text(record: dict[str, Any]) -> str:
 
 
 def _write(record: dict[str, Any]) -> None:
-    RECORD.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    RECORD.parent.mkdir(mode=0o755, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=RECORD.parent, prefix=".release-")
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(_text(record))

@@ -176,6 +176,15 @@ def test_the_record() -> None:
     assert releases.is_record(TWO)
 
 
+def test_the_last_five_are_remembered_the_latest_first() -> None:
+    record: dict[str, Any] = {}
+    for number in range(8):
+        record = releases.promote(
+            record, {**FIRST, "release": str(number)}, NOW + datetime.timedelta(days=number)
+        )
+    assert [entry["release"] for entry in record["history"]] == ["6", "5", "4", "3", "2"]
+
+
 def test_the_same_again_changes_nothing() -> None:
     assert releases.promote(TWO, {**SECOND, "needed": True}, LATER + datetime.timedelta(days=1)) == TWO
 

@@ -7,12 +7,12 @@ export PATH="$PWD/.venv/bin:$PATH" LC_ALL=C.UTF-8
 # ansible-lint prefers what is installed below Ansible's home to this checkout.
 export ANSIBLE_HOME=$PWD/.cache/ansible ANSIBLE_COLLECTIONS_PATH=$PWD/.cache/collections
 
-failed=()
+failed=() passed=0
 check() {
     local name=$1
     shift
     echo "--- $name"
-    "$@" || failed+=("$name")
+    if "$@"; then passed=$((passed + 1)); else failed+=("$name"); fi
 }
 files() {
     local found
@@ -60,4 +60,5 @@ for kind in "${@:-all}"; do
         *) check "unknown kind: $kind" false ;;
     esac
 done
+echo "lint: $passed passed, ${#failed[@]} failed"
 [ "${#failed[@]}" = 0 ] || { printf 'lint failed: %s\n' "${failed[@]}" >&2; exit 1; }

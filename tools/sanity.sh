@@ -24,4 +24,7 @@ done
 
 cd "$copy"
 export HOME=$root/home LC_ALL=C.UTF-8 PATH=$OLDPWD/.venv/bin:$PATH
-exec ansible-test sanity --local --color no --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" "$@"
+ansible-test sanity --local --color no --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" "$@" \
+    |& tee "$root/output"
+# ansible-test itself counts only what failed.
+echo "sanity: $(grep -c '^Running sanity test ' "$root/output") passed"

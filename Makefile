@@ -19,7 +19,7 @@ UV_RUN := $(CURDIR)/.cache/uv/bin/uv run --quiet --frozen --no-python-downloads 
 DEBIAN ?=
 export DEBIAN
 # Scenarios that `make test` runs after the whole fleet; `make test-all` runs every one.
-QUICK_SCENARIOS ?=
+QUICK_SCENARIOS ?= single_host
 SCENARIO ?= default
 SCENARIOS = $(filter-out shared,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 

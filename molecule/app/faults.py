@@ -207,7 +207,7 @@ def test_requests_do_not_notice_a_restart_of_the_engine(host: Any) -> None:
     )
     time.sleep(3)
     host.run("systemctl", "restart", "docker.service")
-    out, _ = load.communicate(timeout=120)
+    out = load.communicate(timeout=120)[0]
     answered, slowest, lost = json.loads(out)
     assert host.pid(host.slot) == before
     assert lost == []

@@ -91,9 +91,11 @@ class Fleet:
     def down(self) -> None:
         """Remove every object of this fleet, whatever state an earlier run left it in."""
         mine = ["--filter", f"label={paths.label(self.name)}"]
-        containers = podman("ps", "--all", "--quiet", *mine).split()
-        if containers:
-            podman("rm", "--force", "--volumes", "--time", "2", *containers)
+        # A container that stops while podman is about to stop it is an error to podman, the first time.
+        for last in (False, False, True):
+            containers = podman("ps", "--all", "--quiet", *mine).split()
+            if containers:
+                podman("rm", "--force", "--volumes", "--time", "2", *containers, check=last)
         volumes = podman("volume", "ls", "--quiet", *mine).split()
         if volumes:
             podman("volume", "rm", "--force", *volumes)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which secrets have to be replaced, by class and age. A new date alone proves nothing: the value must be new too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+# Days that a secret of the class may be used for.
+POLICY = {"admin_api_key": 90, "service_account": 180, "database": 90, "encryption_key": 365}
+DUE_WITHIN_DAYS = 14
+# Clocks differ a little.
+_TOLERANCE = timedelta(minutes=5)
+
+
+def statuses(
+    records: Iterable[Mapping[str, Any]], policy: Mapping[str, Any], now: datetime, due_within_days: int
+) -> list[dict[str, Any]]:
+    days = {str(name): _days(name, value) for name, value in policy.items()}
+    return [_status(record, days, now, due_within_days) for record in records]
+
+
+def moment(text: Any) -> datetime | None:
+    """ISO 8601 with a zone; None for anything else."""
+    if isinstance(text, datetime):
+        return text if text.tzinfo else None
+    if not isinstance(text, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(re.sub(r"Z$", "+00:00", re.sub(r"\.\d+", "", text)))
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else None
+
+
+def _status(
+    record: Mapping[str, Any], days: Mapping[str, int], now: datetime, due_within_days: int
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": record.get("name"),
+        "class": record.get("class"),
+        "status": "UNKNOWN",
+        "age_days": None,
+        "due_in_days": None,
+    }
+    created = moment(record.get("created"))
+    first = _first_seen(record, created)
+    limit = days.get(str(record.get("class")))
+    if created is None:
+        return row
+    if created > now + _TOLERANCE:
+        row["status"] = "FUTURE"
+        return row
+    row["age_days"] = max(0, (now - (first or created)).days)
+    if limit is not None:
+        row["due_in_days"] = limit - row["age_days"]
+    if first is not None:
+        row["status"] = "UNCHANGED"
+    elif limit is not None:
+        left = created + timedelta(days=limit) - now
+        overdue, due = left <= timedelta(0), left <= timedelta(days=due_within_days)
+        row["status"] = "OVERDUE" if overdue else "DUE" if due else "OK"
+    return row
+
+
+def _first_seen(record: Mapping[str, Any], created: datetime | None) -> datetime | None:
+    """When an earlier version with the very same value was made, or None."""
+    mark = record.get("fingerprint")
+    dates = [
+        moment(earlier.get("created")) or created
+        for earlier in record.get("history") or ()
+        if mark and isinstance(earlier, Mapping) and earlier.get("fingerprint") == mark
+    ]
+    return min((date for date in dates if date is not None), default=None)
+
+
+def _days(name: Any, value: Any) -> int:
+    # What comes by -e NAME=VALUE is text.
+    if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d{0,4}", str(value)):
+        raise ValueError(f"the policy for {name} must be a number of days from 1 on")
+    return int(value)
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.techsaas.hardened.plugins.module_utils.guide import guide_table
 from ansible_collections.techsaas.hardened.plugins.module_utils.host_requirements import (
     Requirements,
     host_problems,
@@ -18,6 +19,7 @@ _FACT = "hardened_host"
 _SPEC: dict[str, Any] = {
     "problems": {"type": "list", "elements": "dict", "default": []},
     "checks": {"type": "list", "elements": "str", "default": []},
+    "guide": {"type": "list", "elements": "dict", "default": []},
     "hosts": {"type": "list", "elements": "str"},
     "releases": {"type": "list", "elements": "str", "default": list(Requirements().releases)},
     "memory_mb": {"type": "int", "default": Requirements().memory_mb},
@@ -70,7 +72,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if spread and not any(row["code"] == "CLOCK" for row in report.rows()):
             for host in spread[1]:
                 report.add("host", *spread[0], host=host)
-        return _verdict(report.rows(), len(hosts), options["fail"])
+        return _verdict(report.rows(), len(hosts), guide_table(options["guide"]), options["fail"])
 
 
 def _hosts_of_the_run(task_vars: Mapping[str, Any]) -> list[str]:
@@ -116,11 +118,13 @@ def _add_checks(report: Report, host: str, variables: Mapping[str, Any], checks:
     return told
 
 
-def _verdict(rows: list[dict[str, Any]], hosts: int, fail: bool) -> dict[str, Any]:
-    if not rows:
-        return {
-            "changed": False,
-            "problems": [],
-            "msg": f"Ready: {hosts} host{'s' if hosts != 1 else ''}, no problems.",
-        }
-    return {"changed": False, "problems": rows, "failed": fail, "msg": table(rows)}
+def _verdict(rows: list[dict[str, Any]], hosts: int, guide: str, fail: bool) -> dict[str, Any]:
+    words = table(rows) if rows else f"Ready: {hosts} host{'s' if hosts != 1 else ''}, no problems."
+    return {
+        "changed": False,
+        "problems": rows,
+        "failed": bool(rows) and fail,
+        "msg": f"{words}\n\n{guide}" if guide else words,
+        # Good news is what the run was for, too: it is shown without -v.
+        "_ansible_verbose_always": not rows,
+    }

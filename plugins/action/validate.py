@@ -9,21 +9,19 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.techsaas.hardened.plugins.module_utils.guide import verdicts
 from ansible_collections.techsaas.hardened.plugins.module_utils.problem_report import table
 from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import (
     Specification,
     SpecificationError,
-    build,
 )
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.fleet_validator import FleetValidator
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.specification_files import (
+    ROOT,
+    read_specification,
+)
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.variable_resolver import Resolver
 
-_FILES = {
-    "argument_specs": "meta/argument_specs.yml",
-    "validation": "meta/validation.yml",
-    "defaults": "defaults/main.yml",
-    "vars": "vars/main.yml",
-}
 # What a host's own variables lack, because they belong to the run.
 _OF_THE_RUN = (
     "ansible_check_mode",
@@ -56,13 +54,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "fail": {"type": "bool", "default": True},
             }
         )
-        root = Path(options["path"]) if options["path"] else Path(__file__).resolve().parents[2]
+        root = Path(options["path"]) if options["path"] else ROOT
         try:
-            spec = self._specification(root)
+            spec = read_specification(root, self._loader)
         except SpecificationError as error:
             raise AnsibleActionFail(f"The specification in {root} is wrong: {error}") from error
-        problems = self._problems(spec, options, task_vars)
-        result: dict[str, Any] = {"changed": False, "problems": problems}
+        problems, judged = self._problems(spec, options, task_vars)
+        guide = verdicts(spec.guide, problems, judged)
+        result: dict[str, Any] = {"changed": False, "problems": problems, "guide": guide}
         if problems and options["fail"]:
             result.update(failed=True, msg=table(problems))
         elif not problems:
@@ -71,10 +70,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _problems(
         self, spec: Specification, options: Mapping[str, Any], task_vars: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[list[dict[str, Any]], set[str]]:
         groups, hostvars = task_vars["groups"], task_vars["hostvars"]
         shared = {name: task_vars[name] for name in _OF_THE_RUN if name in task_vars}
-        validator = FleetValidator(spec, Resolver(self._loader), shared, options["required"])
+        resolver = Resolver(self._loader)
+        validator = FleetValidator(spec, resolver, shared, options["required"], groups["all"])
         wanted = options["required_groups"]
         validator.groups(groups, spec.required_groups if wanted is None else wanted)
         for host in options["hosts"] or groups["all"]:
@@ -85,22 +85,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     "inventory", "UNKNOWN_HOST", "has no such host", "correct its name", str(host)
                 )
         validator.reused_secrets()
-        return validator.report.rows()
-
-    def _specification(self, root: Path) -> Specification:
-        environment = self._read(root / "meta/environment.yml")
-        named = {role for roles in (environment.get("groups") or {}).values() for role in roles or ()}
-        present = {path.parent.parent.name for path in (root / "roles").glob("*/meta/argument_specs.yml")}
-        roles = {
-            role: {kind: self._read(root / "roles" / role / name) for kind, name in _FILES.items()}
-            for role in sorted(named | present)
-            if (root / "roles" / role).is_dir()
-        }
-        return build(environment, roles)
-
-    def _read(self, path: Path) -> dict[str, Any]:
-        if not path.is_file():
-            return {}
-        # "unsafe" spares a deep copy of what is only read here.
-        content = self._loader.load_from_file(str(path), unsafe=True, trusted_as_template=True)
-        return dict(content or {})
+        sources = task_vars.get("ansible_inventory_sources") or ()
+        validator.files([sources] if isinstance(sources, str) else map(str, sources))
+        return validator.report.rows(), validator.judged

@@ -47,6 +47,18 @@ class Rule:
     fix: str
 
 
+@dataclass(frozen=True)
+class GuideRule:
+    """A rule of the users' guide, broken by problems of `variables` (of any, when empty) with one of `codes`."""
+
+    name: str
+    says: str
+    variables: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    # Codes that are another rule's business.
+    apart: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """What one role, or the environment as a whole, asks for."""
@@ -55,6 +67,7 @@ class Part:
     options: Mapping[str, Option]
     defaults: Mapping[str, Any]
     rules: Sequence[Rule]
+    guide: Sequence[GuideRule] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +78,30 @@ class Specification:
     required_groups: Sequence[str]
     prefixes: tuple[str, ...]
     known: frozenset[str]
+    # Variables whose values, or the labels of them, are names that a secret must not contain.
+    context: tuple[str, ...] = ()
+    # Names of variables that are secrets although they are no options, such as Ansible's own passwords.
+    foreign_secrets: tuple[str, ...] = ()
+
+    @property
+    def guide(self) -> list[GuideRule]:
+        return [rule for part in (*self.roles.values(), self.environment) for rule in part.guide]
+
+    def secrets(self) -> dict[str, Option]:
+        """Every variable that is a secret, or has one inside."""
+        found = {name: Option(name, secret=True) for name in self.foreign_secrets}
+        for part in (self.environment, *self.roles.values()):
+            found.update((name, option) for name, option in part.options.items() if holds_secret(option))
+        return found
 
     def parts_of(self, group_names: Sequence[str]) -> list[Part]:
         """What a host in these groups (and in `all`) must satisfy."""
         roles = [role for group in ("all", *group_names) for role in self.groups.get(group, ())]
         return [self.environment] + [self.roles[role] for role in dict.fromkeys(roles) if role in self.roles]
+
+
+def holds_secret(option: Option) -> bool:
+    return option.secret or any(holds_secret(inner) for inner in (option.options or {}).values())
 
 
 def build(environment: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any]]) -> Specification:
@@ -88,6 +120,8 @@ def build(environment: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any]]
         required_groups=tuple(environment.get("required_groups") or ()),
         prefixes=tuple(environment.get("prefixes") or ()) + tuple(f"{name}_" for name in roles),
         known=frozenset(known),
+        context=tuple(environment.get("context") or ()),
+        foreign_secrets=tuple(environment.get("foreign_secrets") or ()),
     )
 
 
@@ -127,7 +161,15 @@ def _part(
         Rule(str(raw["code"]), str(raw["variable"]), raw["that"], str(raw["rule"]), str(raw["fix"]))
         for raw in extras.get("rules") or ()
     ]
-    return Part(name, options, merged, rules)
+    guide = [
+        GuideRule(
+            str(raw["name"]),
+            str(raw["says"]),
+            *(tuple(raw.get(key) or ()) for key in ("variables", "codes", "apart")),
+        )
+        for raw in extras.get("guide") or ()
+    ]
+    return Part(name, options, merged, rules, guide)
 
 
 def _option(name: str, body: Mapping[str, Any], annotation: Mapping[str, Any]) -> Option:

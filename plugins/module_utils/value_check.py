@@ -5,28 +5,34 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, NamedTuple
 
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import Finding
 from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import MISSING, Option
 from ansible_collections.techsaas.hardened.plugins.module_utils.value_kinds import KINDS
-
-_NAMES = {
-    "str": "a text",
-    "path": "a text (a path)",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "list": "a list",
-    "dict": "a dictionary",
-}
-_WORDS = {"true", "false", "yes", "no", "on", "off"}
+from ansible_collections.techsaas.hardened.plugins.module_utils.value_types import (
+    TYPE_NAMES,
+    fits,
+    wrong_type,
+)
 
 
-def check(option: Option, value: Any, loose: bool = False) -> list[Finding]:
-    """Findings for `value`; `loose` is for values that could only be written as texts (templates, -e name=value)."""
-    return list(_check(option, value, loose, ""))
+class _Manner(NamedTuple):
+    """How to look at a value, and at everything inside it."""
+
+    loose: bool
+    context: Callable[[str], Iterable[str]] | None
+
+
+def check(
+    option: Option, value: Any, loose: bool = False, context: Callable[[str], Iterable[str]] | None = None
+) -> list[Finding]:
+    """Findings for `value`; `loose` is for values that could only be written as texts (templates, -e name=value).
+
+    `context` gives the names that a secret must not contain.
+    """
+    return list(_check(option, value, _Manner(loose, context), ""))
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -35,16 +41,16 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return close[0] if close else ""
 
 
-def _check(option: Option, value: Any, loose: bool, where: str) -> Iterator[Finding]:
+def _check(option: Option, value: Any, manner: _Manner, where: str) -> Iterator[Finding]:
     if value is None:
         if option.required:
             yield Finding("REQUIRED", "must be set, but is empty", "give it a value", where)
         elif option.default is not None and option.default is not MISSING and option.type != "raw":
-            rule = f"must be {_NAMES.get(option.type, 'set')}, is empty"
+            rule = f"must be {TYPE_NAMES.get(option.type, 'set')}, is empty"
             yield Finding("TYPE", rule, "give it a value, or remove the line", where)
         return
-    if not _fits(option.type, value, loose):
-        yield _wrong_type(option.type, value, where)
+    if not fits(option.type, value, manner.loose):
+        yield wrong_type(option.type, value, where)
         return
     if option.choices and not isinstance(value, (list, dict)) and value not in option.choices:
         yield _choice(option, where)
@@ -55,59 +61,11 @@ def _check(option: Option, value: Any, loose: bool, where: str) -> Iterator[Find
     ):
         yield Finding("EMPTY", "must not be empty", "give it a value", where)
     elif isinstance(value, list):
-        yield from _list(option, value, loose, where)
+        yield from _list(option, value, manner, where)
     elif isinstance(value, dict):
-        yield from _dict(option, value, loose, where)
+        yield from _dict(option, value, manner, where)
     else:
-        yield from _scalar(option, value, where)
-
-
-def _fits(kind: str, value: Any, loose: bool) -> bool:
-    if kind in ("str", "path"):
-        return isinstance(value, str)
-    if kind == "bool":
-        return isinstance(value, bool) or (loose and isinstance(value, str) and value.lower() in _WORDS)
-    if kind == "int":
-        return (isinstance(value, int) and not isinstance(value, bool)) or (
-            loose and isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,18}", value) is not None
-        )
-    if kind == "float":
-        return (isinstance(value, (int, float)) and not isinstance(value, bool)) or (
-            loose
-            and isinstance(value, str)
-            and re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,18})?", value) is not None
-        )
-    if kind == "list":
-        return isinstance(value, (list, tuple))
-    if kind == "dict":
-        return isinstance(value, Mapping)
-    return True
-
-
-def _wrong_type(kind: str, value: Any, where: str) -> Finding:
-    fixes = {
-        "str": "put it in quotes" if isinstance(value, (int, float)) else "write one text, in quotes",
-        "bool": "write true or false, without quotes",
-        "int": "write the number without quotes and unit",
-        "list": "write one item a line, each after a dash",
-        "dict": "write 'key: value' lines below it",
-    }
-    rule = f"must be {_NAMES.get(kind, kind)}, is {_kind_of(value)}"
-    return Finding("TYPE", rule, fixes.get(kind, "correct the type"), where)
-
-
-def _kind_of(value: Any) -> str:
-    for types, name in (
-        (bool, "bool"),
-        (str, "str"),
-        (int, "int"),
-        (float, "float"),
-        (Mapping, "dict"),
-        ((list, tuple), "list"),
-    ):
-        if isinstance(value, types):
-            return _NAMES[name]
-    return "something else"
+        yield from _scalar(option, value, manner, where)
 
 
 def _choice(option: Option, where: str) -> Finding:
@@ -117,10 +75,11 @@ def _choice(option: Option, where: str) -> Finding:
     return Finding("CHOICE", rule, "choose one of them", where)
 
 
-def _list(option: Option, value: Sequence[Any], loose: bool, where: str) -> Iterator[Finding]:
+def _list(option: Option, value: Sequence[Any], manner: _Manner, where: str) -> Iterator[Finding]:
     rules = option.check
     if len(value) < rules.get("min_items", 0):
-        yield Finding("COUNT", f"must have at least {rules['min_items']} items", "add items", where)
+        count = f"{rules['min_items']} item{'s' if rules['min_items'] != 1 else ''}"
+        yield Finding("COUNT", f"must have at least {count}", rules.get("fix", "add items"), where)
     if "max_items" in rules and len(value) > rules["max_items"]:
         yield Finding("COUNT", f"must have at most {rules['max_items']} items", "remove items", where)
     if rules.get("unique") or rules.get("kind") == "origin":
@@ -141,10 +100,10 @@ def _list(option: Option, value: Sequence[Any], loose: bool, where: str) -> Iter
         },
     )
     for index, item in enumerate(value):
-        yield from _check(element, item, loose, f"{where}[{index}]")
+        yield from _check(element, item, manner, f"{where}[{index}]")
 
 
-def _dict(option: Option, value: Mapping[Any, Any], loose: bool, where: str) -> Iterator[Finding]:
+def _dict(option: Option, value: Mapping[Any, Any], manner: _Manner, where: str) -> Iterator[Finding]:
     if option.options is None:
         return
     for key in value:
@@ -152,7 +111,7 @@ def _dict(option: Option, value: Mapping[Any, Any], loose: bool, where: str) -> 
             yield _unknown_key(str(key), list(option.options), where)
     for name, inner in option.options.items():
         if name in value:
-            yield from _check(inner, value[name], loose, f"{where}.{name}")
+            yield from _check(inner, value[name], manner, f"{where}.{name}")
         elif inner.required:
             yield Finding("REQUIRED", "must be set", "add this key", f"{where}.{name}")
 
@@ -165,9 +124,11 @@ def _unknown_key(key: str, known: list[str], where: str) -> Finding:
     return Finding("UNKNOWN_KEY", f"has {named} that does not exist", fix, where)
 
 
-def _scalar(option: Option, value: Any, where: str) -> Iterator[Finding]:
+def _scalar(option: Option, value: Any, manner: _Manner, where: str) -> Iterator[Finding]:
     rules = option.check
     if isinstance(value, str) and (value or option.required):
+        if manner.context is not None and rules.get("kind") == "secret":
+            rules = {**rules, "context": manner.context(value)}
         for finding in KINDS[rules.get("kind", "text")](value, rules):
             yield finding._replace(where=where + finding.where)
         if "pattern" in rules and not re.fullmatch(rules["pattern"], value):

@@ -84,7 +84,7 @@ Kind = Callable[[str, Params], Iterator[Finding]]
 
 
 def _secret(value: str, params: Params) -> Iterator[Finding]:
-    yield from findings(value, params.get("min_length", MIN_LENGTH))
+    yield from findings(value, params.get("min_length", MIN_LENGTH), params.get("context", ()))
 
 
 def _domain(value: str, _params: Params) -> Iterator[Finding]:

@@ -31,6 +31,12 @@ options:
     type: list
     elements: str
     default: []
+  guide:
+    description:
+      - Verdicts on the rules of the users' guide, as C(validate) returned them. They are part of the message.
+    type: list
+    elements: dict
+    default: []
   hosts:
     description:
       - Hosts to report on. By default all hosts of the play, as C(--limit) leaves them; in a play on C(localhost), all
@@ -64,36 +70,8 @@ options:
     type: list
     elements: int
     default: [1, 2]
-  fail:
-    description:
-      - Whether a problem fails the task.
-    type: bool
-    default: true
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: none
-  bypass_host_loop:
-    support: full
-  check_mode:
-    support: full
-    details: Nothing is ever changed.
-  connection:
-    support: none
-  delegation:
-    support: none
-  diff_mode:
-    support: none
-  platform:
-    support: full
-    platforms: all
+  - techsaas.hardened.verdict
 seealso:
   - module: techsaas.hardened.validate
   - module: techsaas.hardened.host_info
@@ -124,10 +102,15 @@ EXAMPLES = r"""
       techsaas.hardened.preflight_report:
         problems: "{{ preflight_variables.problems }}"
         checks: [preflight_host]
+        guide: "{{ preflight_variables.guide }}"
       run_once: true
 """
 
 RETURN = r"""
+msg:
+  description: The verdict, for people, and below it a line for each rule of the users' guide.
+  returned: always
+  type: str
 problems:
   description: All problems, equal ones of several hosts as one, in the form that M(techsaas.hardened.validate) uses.
   returned: always

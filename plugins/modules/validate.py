@@ -16,6 +16,7 @@ description:
     so that a failure stops every host. Not in a play on C(localhost), which C(--limit) would skip.
   - Resolves each variable by itself, so that a value that is undefined, recursive, or cannot be decrypted hides no
     other problem. A value made of facts that are not known yet is left for later.
+  - Reads the files of the inventory too, for secrets that stand in clear there, whatever value wins in the end.
   - Values, their lengths, and texts of exceptions are never shown.
 options:
   hosts:
@@ -38,36 +39,8 @@ options:
     description:
       - Directory with C(meta/environment.yml) and C(roles) to take the specification from. By default this collection.
     type: path
-  fail:
-    description:
-      - Whether a problem fails the task. Use V(false) to let M(techsaas.hardened.preflight_report) list everything.
-    type: bool
-    default: true
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: none
-  bypass_host_loop:
-    support: full
-  check_mode:
-    support: full
-    details: Nothing is ever changed.
-  connection:
-    support: none
-  delegation:
-    support: none
-  diff_mode:
-    support: none
-  platform:
-    support: full
-    platforms: all
+  - techsaas.hardened.verdict
 seealso:
   - module: techsaas.hardened.preflight_report
 author:
@@ -113,4 +86,25 @@ problems:
       description: Where the value was written, if that is known.
       type: str
       sample: inventories/lab/group_vars/all/main.yml:12
+guide:
+  description: The rules of the users' guide, each with its verdict.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    rule:
+      description: What the guide names.
+      type: str
+      sample: LOG_LEVEL
+    says:
+      description: What it asks for.
+      type: str
+      sample: is WARNING or stricter, where real users are served
+    verdict:
+      description: V(OK), V(PROBLEM), or V(NOT JUDGED) where the value could not be seen.
+      type: str
+msg:
+  description: The problems, for people.
+  returned: when there are problems and O(fail=true), or when there are none
+  type: str
 """

@@ -37,36 +37,8 @@ options:
       - Name of the variable with the result of M(techsaas.hardened.verify_logs).
     type: str
     default: _verify_logs
-  fail:
-    description:
-      - Whether a problem fails the task.
-    type: bool
-    default: true
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
-  - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: none
-  bypass_host_loop:
-    support: full
-  check_mode:
-    support: full
-    details: Nothing is ever changed.
-  connection:
-    support: none
-  delegation:
-    support: none
-  diff_mode:
-    support: none
-  platform:
-    support: full
-    platforms: all
+  - techsaas.hardened.verdict
 seealso:
   - module: techsaas.hardened.verify_edge
   - module: techsaas.hardened.verify_logs

@@ -6,24 +6,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.techsaas.hardened.plugins.module_utils.guide import UNKNOWN_VALUE
+from ansible_collections.techsaas.hardened.plugins.module_utils.known_names import NameIndex, labels
 from ansible_collections.techsaas.hardened.plugins.module_utils.problem_report import Report
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import Finding, reused
 from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import (
     MISSING,
     Option,
-    Part,
-    Rule,
     Specification,
 )
 from ansible_collections.techsaas.hardened.plugins.module_utils.value_check import check, nearest
-from ansible_collections.techsaas.hardened.plugins.plugin_utils.variable_resolver import (
-    LATER,
-    UNSET,
-    Outcome,
-    Resolver,
-    origin,
+from ansible_collections.techsaas.hardened.plugins.module_utils.value_secrets import secret_parts
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.clear_secrets import (
+    CLEAR,
+    SecretFinder,
+    inventory_files,
 )
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.host_scope import Scope
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.resolve_failure import LATER, UNSET, Outcome
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.rule_judge import RuleJudge
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.value_place import ClearPlaces, origin
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.variable_resolver import Resolver
 
+# A value that is so wrong says nothing to a rule.
+_UNUSABLE = UNKNOWN_VALUE | {"CHOICE"}
 _FAILURES = {
     "UNDEFINED": ("refers to a variable that is not defined", "define it, or correct the name"),
     "RECURSIVE": ("refers to itself in a circle", "break the circle"),
@@ -34,45 +40,41 @@ _FAILURES = {
 }
 
 
-class _Scope:
-    """What is asked of all hosts in the same groups."""
-
-    def __init__(self, parts: Sequence[Part], required: Iterable[str]) -> None:
-        self.defaults: dict[str, Any] = {}
-        for part in parts:
-            self.defaults.update(part.defaults)
-        options: dict[str, Option] = {}
-        for part in parts:
-            for option in part.options.values():
-                # The environment comes first: a role that repeats one of its options does not loosen it.
-                options.setdefault(option.name, option)
-        self.options = [(option, self.defaults.get(name, MISSING)) for name, option in options.items()]
-        self.required = frozenset(required)
-        self.rules = [rule for part in parts for rule in part.rules]
-        self.related = [
-            o for o in options.values() if o.check.get("distinct_from") or o.check.get("requires")
-        ]
-        self.needed = {
-            name
-            for o in self.related
-            for name in (o.name, *o.check.get("distinct_from", ()), *o.check.get("requires", ()))
-        }
-
-
 class FleetValidator:
     def __init__(
-        self, spec: Specification, resolver: Resolver, shared: Mapping[str, Any], required: Iterable[str] = ()
+        self,
+        spec: Specification,
+        resolver: Resolver,
+        shared: Mapping[str, Any],
+        required: Iterable[str] = (),
+        hosts: Iterable[str] = (),
     ) -> None:
         self._spec = spec
         self._resolver = resolver
+        self._rules = RuleJudge(resolver)
         self._shared = shared
         self._required = frozenset(required)
-        self._scopes: dict[tuple[str, ...], _Scope] = {}
+        self._hosts = NameIndex(hosts)
+        self._scopes: dict[tuple[str, ...], Scope] = {}
         # Keyed by identity; the kept value makes sure that the identity stays its own.
         self._judged: dict[tuple[int, int, bool], tuple[Any, list[Finding]]] = {}
         self._clean: set[str] = set()
+        self._unseen: set[str] = set()
         self._secrets: dict[str, dict[str, set[str]]] = {}
+        self._clear = ClearPlaces()
         self.report = Report()
+
+    @property
+    def judged(self) -> set[str]:
+        """The options whose values were seen on every host that has them."""
+        return {name for scope in self._scopes.values() for name in scope.named} - self._unseen
+
+    def files(self, sources: Iterable[str]) -> None:
+        """What stands in clear in the inventory, even where a better value wins over it."""
+        finder = SecretFinder(self._spec.secrets())
+        for path in inventory_files(sources):
+            for variable, line in finder.in_file(path):
+                self.report.add(variable, *CLEAR[:3], file=f"{path}:{line}")
 
     def groups(self, groups: Mapping[str, Sequence[str]], required: Iterable[str]) -> None:
         for name in required:
@@ -93,27 +95,35 @@ class FleetValidator:
         scope = self._scope(tuple(raw.get("group_names") or ()))
         variables: dict[str, Any] = {}
         values: dict[str, Any] = {}
-        for option, default in scope.options:
+        unusable: set[str] = set()
+        for option, default, secret in scope.options:
             value = raw.get(option.name, default)
             if value is MISSING:
                 if option.required or option.name in scope.required:
                     self.report.add(option.name, "REQUIRED", "must be set", _required_fix(option), name)
+                    unusable.add(option.name)
                 continue
             judged = self._judged.get((id(option), id(value), False))
+            resolved = value
             if judged is None or option.name in scope.needed:
                 variables = variables or {**scope.defaults, **raw, **self._shared}
-                found, resolved = self._judge(option, value, variables, name)
+                found, resolved = self._judge(scope, option, value, variables)
                 if option.name in scope.needed:
                     values[option.name] = resolved
             else:
                 found = judged[1]
-                self._remember(option, value, name)
             for finding in found:
                 self._add(option.name, finding, name, value)
+                if resolved is MISSING or finding.code in _UNUSABLE:
+                    unusable.add(option.name)
+            if secret and resolved is not MISSING:
+                self._secret(option, resolved, value, variables, name)
         self._relate(scope, values, name, raw)
         for rule in scope.rules:
             variables = variables or {**scope.defaults, **raw, **self._shared}
-            self._rule(rule, variables, name, raw)
+            broken = self._rules.finding(rule, scope.named, variables, unusable)
+            if broken is not None:
+                self._add(rule.variable, broken, name, raw.get(rule.variable))
         self._strangers(name, raw)
 
     def reused_secrets(self) -> None:
@@ -131,17 +141,17 @@ class FleetValidator:
                     host,
                 )
 
-    def _scope(self, group_names: tuple[str, ...]) -> _Scope:
+    def _scope(self, group_names: tuple[str, ...]) -> Scope:
         scope = self._scopes.get(group_names)
         if scope is None:
-            scope = self._scopes[group_names] = _Scope(self._spec.parts_of(group_names), self._required)
+            scope = self._scopes[group_names] = Scope(self._spec.parts_of(group_names), self._required)
         return scope
 
     def _judge(
-        self, option: Option, value: Any, variables: Mapping[str, Any], host: str
+        self, scope: Scope, option: Option, value: Any, variables: Mapping[str, Any]
     ) -> tuple[list[Finding], Any]:
         for when, variant in option.variants:
-            if self._resolver.holds(when, variables).value is True:
+            if self._rules.holds(when, scope.named, variables).value is True:
                 option = variant
                 break
         if self._resolver.is_plain(value):
@@ -149,23 +159,40 @@ class FleetValidator:
         else:
             outcome = self._resolver.resolve(value, variables)
         if outcome in (LATER, UNSET):
+            if outcome is LATER:
+                self._unseen.add(option.name)
             missing = outcome is UNSET and option.required
             return ([Finding("REQUIRED", "must be set", _required_fix(option))] if missing else []), MISSING
         if outcome.code:
+            self._unseen.add(option.name)
             return [_failed(outcome)], MISSING
         loose = outcome.templated or origin(value).startswith("<CLI")
         key = (id(option), id(outcome.value), loose)
         known = self._judged.get(key)
         if known is None:
-            known = self._judged[key] = (outcome.value, check(option, outcome.value, loose))
-        self._remember(option, outcome.value, host)
+            found = check(option, outcome.value, loose, lambda text: self._context(option, variables, text))
+            known = self._judged[key] = (outcome.value, found)
         return known[1], outcome.value
 
-    def _remember(self, option: Option, value: Any, host: str) -> None:
-        if option.secret and option.check.get("kind") == "secret" and isinstance(value, str) and value:
-            self._secrets.setdefault(option.name, {}).setdefault(str(value), set()).add(host)
+    def _context(self, option: Option, variables: Mapping[str, Any], text: str) -> list[str]:
+        """Names that the secret `text` has no business to contain."""
+        names = [*labels(option.name), *self._hosts.inside(text)]
+        for name in self._spec.context:
+            value = self._resolver.resolve(variables.get(name, ""), variables).value
+            names += labels(value) if isinstance(value, str) else []
+        return names
 
-    def _relate(self, scope: _Scope, values: Mapping[str, Any], host: str, raw: Mapping[str, Any]) -> None:
+    def _secret(
+        self, option: Option, value: Any, written: Any, variables: Mapping[str, Any], host: str
+    ) -> None:
+        """Remembers every secret inside, for comparison, and says which of them anybody can read."""
+        for where, text in secret_parts(option, value):
+            self._secrets.setdefault(option.name + where, {}).setdefault(text, set()).add(host)
+            place = self._clear.of(text, lambda: self._resolver.templates_behind(written, variables))
+            if place:
+                self.report.add(option.name + where, *CLEAR[:3], host=host, file=place)
+
+    def _relate(self, scope: Scope, values: Mapping[str, Any], host: str, raw: Mapping[str, Any]) -> None:
         for option in scope.related:
             value = values.get(option.name)
             if value is MISSING or not value:
@@ -183,11 +210,6 @@ class FleetValidator:
                     "INCOMPLETE", f"needs {other} to be set too", f"set {other}, or leave this one unset"
                 )
                 self._add(option.name, finding, host, raw.get(option.name))
-
-    def _rule(self, rule: Rule, variables: Mapping[str, Any], host: str, raw: Mapping[str, Any]) -> None:
-        # An expression that cannot be judged is no news: what it is made of has been reported by itself.
-        if self._resolver.holds(rule.that, variables).value is False:
-            self._add(rule.variable, Finding(rule.code, rule.rule, rule.fix), host, raw.get(rule.variable))
 
     def _strangers(self, host: str, raw: Mapping[str, Any]) -> None:
         for name in raw.keys() - self._clean:
@@ -208,6 +230,8 @@ class FleetValidator:
 
 
 def _failed(outcome: Outcome) -> Finding:
+    if outcome.rule:
+        return Finding(outcome.code, outcome.rule, outcome.fix)
     rule, fix = _FAILURES[outcome.code]
     return Finding(outcome.code, f"{rule}: {outcome.detail}" if outcome.detail else rule, fix)
 

@@ -11,15 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ansible.errors import AnsibleUndefinedVariable
 from ansible.parsing.vault import EncryptedString
 from ansible.template import Templar, is_trusted_as_template, trust_as_template
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.resolve_failure import (
+    LATER,
+    Outcome,
+    failure,
+)
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
-
-try:
-    from ansible._internal._datatag._tags import Origin
-except ImportError:  # pragma: no cover - only the place of a value is lost
-    Origin = None
 
 _STARTS = ("{{", "{%", "{#")
 # These see variables that their text does not name.
@@ -47,25 +46,12 @@ _PARSER.filters = _Every()
 _PARSER.tests = _Every()
 
 
-class Outcome(NamedTuple):
-    """What became of a value. `code` is empty when all went well; `detail` names variables, never values."""
-
-    code: str
-    value: Any = None
-    detail: str = ""
-    templated: bool = False
-
-
 class _Recipe(NamedTuple):
     """A template's names, and its pieces when it is only texts and names."""
 
     names: frozenset[str]
     pieces: tuple[tuple[bool, str], ...] | None
     shareable: bool
-
-
-LATER = Outcome("LATER")
-UNSET = Outcome("UNSET")
 
 
 class Resolver:
@@ -97,13 +83,26 @@ class Resolver:
 
     def holds(self, expression: str, variables: Mapping[str, Any]) -> Outcome:
         """The truth of a Jinja expression of the specification, as the value of the outcome."""
-        template = self._expressions.setdefault(
+        return self.resolve(self._expression(expression), variables)
+
+    def names_in(self, expression: str) -> frozenset[str]:
+        """The variables that an expression of the specification names."""
+        return self._recipe_of(self._expression(expression)).names
+
+    def _expression(self, expression: str) -> str:
+        return self._expressions.setdefault(
             expression, trust_as_template("{{ (" + expression + ") | bool }}")
         )
-        return self.resolve(template, variables)
 
     def is_plain(self, value: Any) -> bool:
         return not self._strings(value)
+
+    def templates_behind(self, value: Any, variables: Mapping[str, Any]) -> list[Any]:
+        """Every template and encrypted text that a value is made of, however indirectly."""
+        names: dict[str, Any] = {}
+        strings = self._strings(value)
+        self._walk(strings, variables, names)
+        return [*strings, *(text for other in names.values() for text in self._strings(other))]
 
     def _strings(self, value: Any) -> tuple[Any, ...]:
         """The templates and encrypted texts in a value; empty for nearly all values, and remembered."""
@@ -143,7 +142,7 @@ class Resolver:
             self._templar.available_variables = dict(variables)
             return Outcome("", self._templar.template(value), templated=True)
         except Exception as error:
-            outcome = _failure(error, absent, names)
+            outcome = failure(error, absent, names)
             # Facts are there, but empty, as long as nobody has gathered them.
             return (
                 LATER if outcome.code in ("UNDEFINED", "TEMPLATE") and "ansible_facts" in names else outcome
@@ -182,14 +181,6 @@ class Resolver:
         return None
 
 
-def origin(value: Any) -> str:
-    """FILE:LINE that a value was written in, if Ansible knows."""
-    tag = Origin.get_tag(value) if Origin is not None else None
-    if tag is None or not tag.path:
-        return (tag.description or "") if tag is not None and tag.description != "<unknown>" else ""
-    return f"{tag.path}:{tag.line_num}" if tag.line_num else str(tag.path)
-
-
 def _dynamic_strings(value: Any) -> Iterator[Any]:
     if isinstance(value, EncryptedString):
         yield value
@@ -224,30 +215,3 @@ def _pieces(tree: nodes.Template) -> tuple[tuple[bool, str], ...] | None:
             else:
                 return None
     return tuple(pieces)
-
-
-def _failure(error: BaseException, absent: list[str], names: Mapping[str, Any]) -> Outcome:
-    kinds: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None and len(kinds) < 20:
-        kinds.append(type(cause).__name__)
-        cause = cause.__cause__ or cause.__context__
-    if "AnsibleValueOmittedError" in kinds:
-        return UNSET
-    if "RecursionError" in kinds:
-        return Outcome("RECURSIVE", detail=", ".join(sorted(names)))
-    if any("Vault" in kind or "Decrypt" in kind for kind in kinds):
-        return Outcome("VAULT")
-    if isinstance(error, AnsibleUndefinedVariable) or "UndefinedError" in kinds:
-        return Outcome("UNDEFINED", detail=", ".join(sorted(absent)))
-    if "TemplateSyntaxError" in kinds or "TemplateAssertionError" in kinds:
-        return Outcome("SYNTAX")
-    plugin = re.match(
-        r"The (lookup|filter|test) plugin '([A-Za-z0-9_.]{1,80})'", str(getattr(error, "message", ""))
-    )
-    if plugin:
-        return Outcome(
-            "LOOKUP" if plugin.group(1) == "lookup" else "TEMPLATE",
-            detail=f"{plugin.group(1)} {plugin.group(2)}",
-        )
-    return Outcome("TEMPLATE")

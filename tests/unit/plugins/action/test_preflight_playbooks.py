@@ -15,10 +15,11 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 _STRONG = "q7fZ0vT2mK9xRw4LbY8sHn3DcJ6gPu5E"  # pragma: allowlist secret
 _WEAK = "zebra-changeme"
-_VARIABLES = f"""---
+_WEAKNESSES = ("CAPACITY", "FORMAT", "HUMAN_TEXT", "FEW_CHARACTERS", "CONTEXT")
+_PASSWORD = "some password"  # pragma: allowlist secret
+_VARIABLES = """---
 hardened_environment: lab
 hardened_domain: api.lab.test
-app_key: {_STRONG}
 """
 _ENVIRONMENT = """---
 groups: {all: [base], app: [app]}
@@ -126,9 +127,14 @@ class Site:
         self.write("spec/roles/app/meta/argument_specs.yml", _APP_SPEC)
         self.write("spec/roles/app/meta/validation.yml", _APP_VALIDATION)
         self.write("spec/roles/app/defaults/main.yml", _APP_DEFAULTS)
-        self.write("ansible.cfg", "[defaults]\n")
+        self.write("ansible.cfg", "[defaults]\nvault_password_file = password\n")
+        self.write("password", _PASSWORD)
         self.write("inventory/hosts", _HOSTS.format(sys.executable))
         self.write("inventory/group_vars/all/main.yml", _VARIABLES)
+        self.seal("inventory/group_vars/all/secrets.yml", f"---\napp_key: {_STRONG}\n")
+
+    def seal(self, name: str, content: str) -> None:
+        self.write(name, _sealed(content))
 
     def write(self, name: str, content: str) -> None:
         path = self.root / name
@@ -156,6 +162,10 @@ class Site:
         return done.returncode, done.stdout + done.stderr, _problems(done.stdout)
 
 
+def _sealed(text: str, password: str = _PASSWORD) -> str:
+    return str(VaultLib([("default", VaultSecret(password.encode()))]).encrypt(text).decode())
+
+
 def _problems(output: str) -> list[dict[str, Any]]:
     """The key `problems` of the last result that was printed as JSON."""
     for line in reversed(output.splitlines()):
@@ -180,8 +190,8 @@ def test_a_good_inventory_passes_and_the_next_play_runs(site: Site) -> None:
 
 
 def test_all_planted_problems_are_listed_at_once_and_no_value_is_shown(site: Site) -> None:
-    vault = VaultLib([("default", VaultSecret(b"some password"))])
-    sealed = vault.encrypt(_STRONG).decode().replace("\n", "\n  ")
+    sealed = _sealed(_STRONG, "another password").replace("\n", "\n  ")
+    (site.root / "inventory/group_vars/all/secrets.yml").unlink()
     site.write("inventory/hosts", "[app]\napp-1\napp-2\n[databse]\ndb-1\n")
     site.write(
         "inventory/group_vars/all/main.yml",
@@ -200,19 +210,18 @@ def test_all_planted_problems_are_listed_at_once_and_no_value_is_shown(site: Sit
     )
     code, output, problems = site.run(_VALIDATE)
     assert code != 0 and not (site.root / "touched").exists()
-    assert _named(problems) == {
+    # Which other reasons there are against a weak secret is for the tests of strength to say.
+    assert {row for row in _named(problems) if row[1] not in _WEAKNESSES} == {
         ("group database", "MISSING_GROUP"),
         ("hardened_domain", "DOMAIN"),
         ("hardened_domian", "UNKNOWN_VARIABLE"),
         ("app_prot", "UNKNOWN_VARIABLE"),
         ("app_key", "TOO_SHORT"),
-        ("app_key", "CAPACITY"),
+        ("app_key", "CLEAR_SECRET"),
+        ("app_other_key", "CLEAR_SECRET"),
         ("app_key", "PLACEHOLDER"),
-        ("app_key", "FORMAT"),
         ("app_other_key", "TOO_SHORT"),
-        ("app_other_key", "CAPACITY"),
         ("app_other_key", "PLACEHOLDER"),
-        ("app_other_key", "FORMAT"),
         ("app_other_key", "NOT_DISTINCT"),
         ("app_other_key", "REUSED"),
         ("app_port", "TYPE"),
@@ -240,11 +249,9 @@ def test_all_planted_problems_are_listed_at_once_and_no_value_is_shown(site: Sit
 
 
 def test_vaulted_values_are_judged_like_others(site: Site) -> None:
-    vault = VaultLib([("default", VaultSecret(b"some password"))])
-    sealed = vault.encrypt(_WEAK).decode().replace("\n", "\n  ")
-    site.write("password", "some password")
+    sealed = _sealed(_WEAK).replace("\n", "\n  ")
     site.write("inventory/group_vars/app.yml", f"---\napp_other_key: !vault |\n  {sealed}\n")
-    code, output, problems = site.run(_VALIDATE, "--vault-password-file", "password")
+    code, output, problems = site.run(_VALIDATE)
     assert code != 0
     assert ("app_other_key", "TOO_SHORT") in _named(problems) and _WEAK not in output
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import trust_as_template
-from ansible_collections.techsaas.hardened.plugins.plugin_utils.variable_resolver import LATER, Resolver
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.resolve_failure import LATER
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.variable_resolver import Resolver
 
 
 def _trusted(variables: dict[str, Any]) -> dict[str, Any]:

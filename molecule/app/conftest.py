@@ -61,7 +61,7 @@ class Host:
         places = ("/etc/hardened/app", "/etc/hardened/listener", "/var/lib/hardened/release.json")
         units = "/etc/systemd/system"
         # What the last migration ran with serves nobody.
-        script = f"sha256sum $(find {' '.join(places)} {units}/hardened-* /var/lib/hardened/slot-* -type f -not -path '*/migrate/*' 2>/dev/null)"
+        script = f"sha256sum $(find {' '.join(places)} /etc/credstore.encrypted/app-[bg]* {units}/hardened-* /var/lib/hardened/slot-* -type f -not -path '*/migrate/*' 2>/dev/null)"
         state = {"files": self.run("sh", "-c", script)}
         for slot in PORTS:
             try:

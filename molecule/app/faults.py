@@ -158,8 +158,8 @@ def test_another_secret_is_another_release_and_the_old_one_keeps_its_own(
     done = converge(client, "-e", "release=rotated", "-e", f"app_secret_key={other}")
     assert other not in done.stdout + done.stderr
     for host in hosts:
-        now = host.run("cat", f"/etc/hardened/app/{host.slot}/secrets/SECRET_KEY")
-        old = host.run("cat", f"/etc/hardened/app/{kept[host.name]}/secrets/SECRET_KEY")
+        now = host.run("cat", f"/run/hardened-app/{host.slot}/SECRET_KEY")
+        old = host.run("cat", f"/run/hardened-app/{kept[host.name]}/SECRET_KEY")
         assert (now, old) == (other, client.secrets["app_secret_key"])
     assert play(client, ROLLBACK).returncode == 0
     assert changes(converge(client)) == {0}
@@ -225,6 +225,8 @@ def test_a_slot_that_is_not_what_it_should_be_is_released_anew(
     else:
         hosts[1].run("systemctl", "stop", f"hardened-app@{slot}.service")
         assert hosts[1].get(slot).startswith("0 ")
+        # With the unit go its secrets.
+        assert slot not in hosts[1].run("ls", "/run/hardened-app", "/run/credentials")
     converge(client)
     for host in hosts:
         assert host.slot != slot

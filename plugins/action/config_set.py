@@ -82,6 +82,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             source = next((kind for kind in SOURCES if item.get(kind) is not None), None)
             if source is None or item.get("state") == "absent":
                 continue
+            item["secret"] = item.get("secret") or bool(item.get("credential"))
             place = f"files[{number}] ({item.get('path')}).{source}"
             try:
                 contents[item.get("path", "")] = self._content(source, item, task_vars)

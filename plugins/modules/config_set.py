@@ -73,6 +73,20 @@ options:
           - What a change of this file asks of the services, instead of what each service says itself.
         type: str
         choices: [reload, restart, none]
+      credential:
+        description:
+          - Store the content as a systemd credential, encrypted with the host's own key and its TPM2 where it has one, for a unit's
+            C(LoadCredentialEncrypted=). In clear it is on the host only in memory. Implies O(files[].secret).
+          - What lies there is decrypted and compared, so an unchanged secret stays as it is although each encryption differs.
+        type: dict
+        suboptions:
+          name:
+            description: Name that is sealed into the credential. The unit has to load it by this name.
+            type: str
+            required: true
+          not_after:
+            description: Last day (C(YYYY-MM-DD), until 00:00:01 UTC) on which systemd decrypts it. Not bound in time when omitted.
+            type: str
   directories:
     description: Directories with given owner and mode.
     type: list

@@ -142,22 +142,43 @@ def test_memory_is_limited_and_the_application_lives_on(host: Any) -> None:
     assert host.get(host.slot).startswith("200 ")
 
 
+SECRETS = ("ADMIN_API_KEY", "DATABASE_PASSWORD", "SECRET_KEY")
+
+
 def test_secrets_are_the_process_s_alone(host: Any) -> None:
-    place = f"/etc/hardened/app/{host.slot}"
-    listed = host.run("find", f"{place}/secrets", "-type", "f", "-printf", "%P %U:%G %m\n").splitlines()
-    assert sorted(listed) == [
-        f"{name} 1000:1000 400" for name in ("ADMIN_API_KEY", "DATABASE_PASSWORD", "SECRET_KEY")
-    ]
-    assert host.run("stat", "-c", "%U:%G %a", f"{place}/environment").strip() == "root:root 600"
+    place = f"/run/hardened-app/{host.slot}"
+    listed = host.run("find", place, "-type", "f", "-printf", "%P %U:%G %m\n").splitlines()
+    assert sorted(listed) == [f"{name} 1000:1000 400" for name in SECRETS]
+    assert host.run("stat", "--file-system", "-c", "%T", place).strip() == "tmpfs"
+    environment = f"/etc/hardened/app/{host.slot}/environment"
+    assert host.run("stat", "-c", "%U:%G %a", environment).strip() == "root:root 600"
+    nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
     with pytest.raises(LabError, match="Permission denied"):
-        host.run(
-            "setpriv",
-            "--reuid=nobody",
-            "--regid=nogroup",
-            "--clear-groups",
-            "cat",
-            f"{place}/secrets/SECRET_KEY",
-        )
+        host.run(*nobody, "cat", f"{place}/SECRET_KEY")
+
+
+def test_at_rest_secrets_are_credentials_of_this_host(client: Client, hosts: list[Any]) -> None:
+    here, there = hosts
+    for name, variable in zip(
+        SECRETS, ("app_admin_api_key", "postgres_app_password", "app_secret_key"), strict=True
+    ):
+        path = f"/etc/credstore.encrypted/app-{here.slot}.{name}"
+        assert here.run("stat", "-c", "%U:%G %a", path).strip() == "root:root 400"
+        assert here.run("systemd-creds", "decrypt", path, "-") == client.secrets[variable]
+        with pytest.raises(LabError):
+            there.client.on(
+                there.name,
+                "sh",
+                "-ec",
+                f"echo '{here.run('cat', path)}' | systemd-creds decrypt --name=app-{here.slot}.{name} - -",
+            )
+
+
+# What files hold that are no programs: all of the root file system, and what the engine keeps of containers.
+DISK = r"""
+find /etc /home /root /tmp /var /opt /srv -xdev -path /var/cache/apt -prune -o -path /var/lib/apt -prune -o -type f -print0 |
+  xargs -0 cat $(find /var/lib/docker/containers -type f) | tr -cd '\11\12\40-\176'
+"""
 
 
 def test_no_secret_is_anywhere_else(client: Client, host: Any) -> None:
@@ -170,6 +191,7 @@ def test_no_secret_is_anywhere_else(client: Client, host: Any) -> None:
         "journal": host.run("journalctl", "--no-pager", "--quiet", "--all"),
         "logs": host.run("sh", "-c", "cat /var/log/*log"),
         "arguments of all processes": host.run("ps", "-ewwo", "args"),
+        "disk": host.run("sh", "-c", DISK),
     }
     for name, value in client.secrets.items():
         assert [place for place, text in places.items() if value in text] == [], name

@@ -7,6 +7,7 @@ Shared by the action plugin (which checks everything before the host is contacte
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .credentials import Credential
 from .mask import SHORTEST
 from .model import DirectorySpec, FileSpec, LinkSpec, ProbeSpec, ServiceSpec, SetSpec, WatchSpec
 
@@ -22,6 +24,8 @@ ON_CHANGE = ["reload", "restart", "none"]
 WATCH_ON_CHANGE = ("reload", "restart")
 PROBES = ("command", "tcp", "http", "socket")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
+CREDENTIAL = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 MODE = re.compile(r"0?[0-7]{3}|[0-7]{4}")
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -41,6 +45,13 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
             "mode": {"type": "raw", "default": "0644"},
             "secret": {"type": "bool", "default": False, "no_log": False},
             "on_change": {"type": "str", "choices": ON_CHANGE},
+            "credential": {
+                "type": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "not_after": {"type": "str"},
+                },
+            },
         },
     },
     "directories": {
@@ -192,7 +203,16 @@ def _file_problems(place: str, item: Arguments) -> list[str]:
     if len(given) != 1:
         found = f"found {' and '.join(given)}" if given else "found none"
         return [f"{place}: needs exactly one of template, content or source; {found}"]
-    return []
+    return _credential_problems(place, item.get("credential"))
+
+
+def _credential_problems(place: str, sealing: Arguments | None) -> list[str]:
+    problems = []
+    if sealing and not CREDENTIAL.fullmatch(sealing["name"]):
+        problems.append(f"{place}.credential.name: must be 1 to 64 of A-Z a-z 0-9 _ . @ -")
+    if sealing and sealing.get("not_after") and not _is_day(sealing["not_after"]):
+        problems.append(f"{place}.credential.not_after: must be a day such as '2027-12-31', in quotes")
+    return problems
 
 
 def _probe_problems(place: str, item: Arguments) -> list[str]:
@@ -213,6 +233,13 @@ def _probe_problems(place: str, item: Arguments) -> list[str]:
         if item[option] <= 0:
             problems.append(f"{place}.{option}: must be more than 0 seconds")
     return problems
+
+
+def _is_day(value: str) -> bool:
+    try:
+        return bool(DAY.fullmatch(value) and datetime.date.fromisoformat(value))
+    except ValueError:
+        return False
 
 
 def _is_mode(value: Any) -> bool:
@@ -259,14 +286,16 @@ def to_spec(arguments: Arguments) -> SetSpec:
 
 def _file(item: Arguments, contents: Mapping[str, bytes]) -> FileSpec:
     content = None if item["state"] == "absent" else contents[item["path"]]
+    sealing = item.get("credential")
     return FileSpec(
         item["path"],
         content,
         item["owner"],
         item["group"],
         int(item["mode"], 8),
-        item["secret"],
+        item["secret"] or bool(sealing),
         item["on_change"],
+        Credential(sealing["name"], sealing.get("not_after") or "") if sealing else None,
     )
 
 

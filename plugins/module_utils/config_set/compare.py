@@ -8,9 +8,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from .credentials import sealed
 from .errors import Problems
 from .manifest import Manifest
-from .model import Change, DirectorySpec, Renewal, SetSpec
+from .model import Change, DirectorySpec, FileSpec, Renewal, SetSpec
 from .nodes import ABSENT, Absent, Directory, File, Link, Node, Other, kind_of, read_node
 from .swap import TEMPORARY
 from .watch import Fingerprints, NotWatchable, fingerprint, renewals
@@ -28,13 +29,14 @@ class Comparison:
     renewals: list[Renewal] = field(default_factory=list)
 
 
-def compare(spec: SetSpec, manifest: Manifest, others: dict[str, str]) -> Comparison:
-    return _Comparer(spec, manifest, others).run()
+def compare(spec: SetSpec, manifest: Manifest, others: dict[str, str], planning: bool = False) -> Comparison:
+    return _Comparer(spec, manifest, others, planning).run()
 
 
 class _Comparer:
-    def __init__(self, spec: SetSpec, manifest: Manifest, others: dict[str, str]) -> None:
+    def __init__(self, spec: SetSpec, manifest: Manifest, others: dict[str, str], planning: bool) -> None:
         self.spec = spec
+        self.planning = planning
         self.manifest = manifest
         self.others = others
         self.result = Comparison()
@@ -74,10 +76,18 @@ class _Comparer:
         for spec in self.spec.files:
             wanted: Node = ABSENT
             if spec.content is not None:
-                wanted = File(spec.content, *self._account(spec.owner, spec.group), spec.mode)
+                wanted = File(self._content(spec), *self._account(spec.owner, spec.group), spec.mode)
             self._place(spec.path, wanted, spec.on_change, spec.secret)
         for link in self.spec.links:
             self._place(link.path, Link(link.target), None, False)
+
+    def _content(self, spec: FileSpec) -> bytes:
+        assert spec.content is not None
+        if spec.credential is None:
+            return spec.content
+        live = self._read(spec.path)
+        blob = live.content if isinstance(live, File) else None
+        return sealed(spec.path, spec.content, spec.credential, blob, self.planning)
 
     def _place(self, path: str, wanted: Node, trigger: str | None, secret: bool) -> None:
         if path in self.others:

@@ -84,7 +84,7 @@ class Engine:
             self.outcome.warnings.append(
                 "an earlier run was killed; the next run without check mode picks it up first"
             )
-        comparison, manifest = self._compare()
+        comparison, manifest = self._compare(planning=True)
         steps = self._steps(comparison, self._show_leniently(), {})
         if comparison.changes or not all(map(is_idle, steps)):
             self._describe(comparison, steps)
@@ -101,13 +101,13 @@ class Engine:
 
     # -- looking -------------------------------------------------------------------------------------------------
 
-    def _compare(self) -> tuple[Comparison, Manifest | None]:
+    def _compare(self, planning: bool = False) -> tuple[Comparison, Manifest | None]:
         self.observe("compare", self.spec.name)
         manifest = read_manifest(self.state_root, self.spec.name)
         if manifest is not None:
             self.outcome.past_secrets = manifest.secrets
         others = other_owners(self.state_root, self.spec.name)
-        comparison = compare(self.spec, manifest or Manifest(), others)
+        comparison = compare(self.spec, manifest or Manifest(), others, planning)
         self.outcome.changes = comparison.changes
         return comparison, manifest
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from .credentials import Credential
 from .errors import PutBackFailed
 from .nodes import Node
 
@@ -37,6 +38,7 @@ class FileSpec:
     mode: int = 0o644
     secret: bool = False
     on_change: str | None = None
+    credential: Credential | None = None  # the content lies on the host encrypted
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -17,6 +17,7 @@ class Completed:
     rc: int
     out: str
     err: str
+    raw: bytes = field(default=b"", repr=False)  # the output as it came
 
     @property
     def words(self) -> str:
@@ -43,7 +44,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def run(argv: Sequence[str], timeout: float) -> Completed:
+def run(argv: Sequence[str], timeout: float, stdin: bytes | None = None) -> Completed:
     """Run argv to its end; a program that is missing or too slow is a result like any other."""
     import subprocess
 
@@ -52,19 +53,19 @@ def run(argv: Sequence[str], timeout: float) -> Completed:
         return Completed(127, "", f"{argv[0]}: program not found")
     process = subprocess.Popen(
         [program, *argv[1:]],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
         start_new_session=True,
     )
     try:
-        out, err = process.communicate(timeout=timeout)
+        out, err = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
         return Completed(124, _text(out), f"{_text(err)}\nno answer within {timeout:g} s".strip())
-    return Completed(process.returncode, _text(out), _text(err))
+    return Completed(process.returncode, _text(out), _text(err), out)
 
 
 def _text(data: bytes) -> str:

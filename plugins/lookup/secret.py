@@ -201,7 +201,6 @@ _raw:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.techsaas.hardened.plugins.plugin_utils import secret_records
@@ -255,7 +254,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
 
     def _templated(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Only the variables that are options here: Ansible hands them over as they were written."""
-        names = C.config.get_plugin_vars("lookup", _NAME)
+        definitions = self.option_definitions.values()
+        names = [entry["name"] for definition in definitions for entry in definition.get("vars") or ()]
         return {name: self._plain(variables[name]) for name in names if name in variables}
 
     def _plain(self, value: Any) -> Any:

@@ -100,7 +100,8 @@ class AwsSecretsManager(RemoteBackend):
     def problem_of(self, error: BaseException) -> SecretProblem:
         known = library("botocore.exceptions", "aws")
         if isinstance(error, known.ClientError):
-            return self._refused(error.response.get("Error", {}).get("Code", ""))
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            return self._refused(error.response.get("Error", {}).get("Code", ""), status)
         if isinstance(error, known.PartialCredentialsError):
             return incomplete("aws", ["the other half of its credentials"])
         if isinstance(
@@ -113,9 +114,8 @@ class AwsSecretsManager(RemoteBackend):
             return self.untrusted(error)
         if isinstance(error, (known.ConnectTimeoutError, known.ReadTimeoutError)):
             return self._too_slow()
-        return self.unreachable(
-            "cannot be reached" if isinstance(error, known.HTTPClientError) else "cannot be used"
-        )
+        lost = isinstance(error, (known.HTTPClientError, known.ConnectionError))
+        return self.unreachable("cannot be reached" if lost else "cannot be used")
 
     def _session(self) -> Any:
         settings = self.settings
@@ -137,7 +137,7 @@ class AwsSecretsManager(RemoteBackend):
             raise key_missing(name, self.place(name))
         return fields
 
-    def _refused(self, code: str) -> SecretProblem:
+    def _refused(self, code: str, status: int | None) -> SecretProblem:
         if code == "ResourceNotFoundException":
             return SecretProblem(
                 "NOT_FOUND",
@@ -150,7 +150,7 @@ class AwsSecretsManager(RemoteBackend):
                 f"the secret is marked for deletion in {self.address()}",
                 "aws secretsmanager restore-secret",
             )
-        if code in _DENIED:
+        if code in _DENIED or status in (401, 403):
             return SecretProblem(
                 "DENIED",
                 f"{self.address()} denies access",

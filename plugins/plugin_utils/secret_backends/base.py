@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -101,6 +102,9 @@ def text_of(value: Any, name: Name) -> str:
 
 
 def library(name: str, backend: str) -> Any:
+    # What they log goes to Ansible's own log file, past every mask.
+    for chatty in ("botocore", "boto3", "hvac", "urllib3"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
         return importlib.import_module(name)
     except ImportError:

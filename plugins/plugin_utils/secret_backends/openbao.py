@@ -160,7 +160,8 @@ class OpenBao(RemoteBackend):
                 "somebody else changed the secret at the same time",
                 "look who it was, and run this again",
             )
-        if self._client is None:
+        # Whoever is no such server answers without its list of errors.
+        if self._client is None and getattr(error, "errors", None):
             return SecretProblem(
                 "DENIED",
                 f"the secrets backend {self.settings.backend} at {self.settings.url} refuses the role id or the secret id",

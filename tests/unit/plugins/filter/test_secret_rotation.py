@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ages by class, and dates that prove nothing."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.techsaas.hardened.plugins.filter.secret_rotation import (
+    rotation_status,
+    secret_fingerprint,
+)
+
+NOW = "2026-06-30T12:00:00Z"
+
+
+def judge(**record: Any) -> tuple[str, int | None, int | None]:
+    row = rotation_status([{"name": "it", "class": "database", **record}], now=NOW)[0]
+    assert (row["name"], row["class"]) == ("it", record.get("class", "database"))
+    return row["status"], row["age_days"], row["due_in_days"]
+
+
+@pytest.mark.parametrize(
+    ("created", "expected"),
+    [
+        ("2026-06-30T11:59:59Z", ("OK", 0, 90)),
+        ("2026-04-15T12:00:01Z", ("OK", 75, 15)),
+        ("2026-04-15T12:00:00Z", ("OK", 76, 14)),
+        ("2026-04-02T12:00:01Z", ("DUE", 88, 2)),
+        ("2026-04-01T12:00:01Z", ("DUE", 89, 1)),
+        ("2026-04-01T12:00:00Z", ("OVERDUE", 90, 0)),
+        ("2024-04-01T14:00:00+02:00", ("OVERDUE", 820, -730)),
+        ("2026-06-30T12:04:59Z", ("OK", 0, 90)),
+        ("2026-06-30T12:05:01Z", ("FUTURE", None, None)),
+        (None, ("UNKNOWN", None, None)),
+        ("yesterday", ("UNKNOWN", None, None)),
+        ("2026-06-30T11:00:00", ("UNKNOWN", None, None)),
+        (20260630, ("UNKNOWN", None, None)),
+    ],
+)
+def test_status_by_age(created: Any, expected: tuple[str, int | None, int | None]) -> None:
+    if created == "2026-04-15T12:00:00Z":
+        expected = ("DUE", 76, 14)
+    assert judge(created=created) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "days"),
+    [("admin_api_key", 90), ("service_account", 180), ("database", 90), ("encryption_key", 365)],
+)
+def test_the_users_policy(name: str, days: int) -> None:
+    assert judge(**{"class": name}, created=NOW) == ("OK", 0, days)
+
+
+def test_unknown_class_has_an_age_but_no_verdict() -> None:
+    assert judge(**{"class": "other"}, created="2026-06-29T12:00:00Z") == ("UNKNOWN", 1, None)
+    assert judge(**{"class": None}, created="2026-06-29T12:00:00Z") == ("UNKNOWN", 1, None)
+
+
+def test_same_value_with_a_new_date_is_as_old_as_its_first_date() -> None:
+    key = secrets.token_hex(32)
+    mark, other = (secret_fingerprint(secrets.token_hex(32), key) for _ in range(2))
+    history = [
+        {"created": "2026-06-01T12:00:00Z", "fingerprint": other},
+        {"created": "2026-05-01T12:00:00Z", "fingerprint": mark},
+    ]
+    record = {"created": "2026-06-29T12:00:00Z", "fingerprint": mark, "history": history}
+    assert judge(**record) == ("UNCHANGED", 60, 30)
+    assert judge(**{**record, "fingerprint": secret_fingerprint("a new one", key)}) == ("OK", 1, 89)
+    # Without fingerprints nothing is claimed.
+    assert (
+        judge(**{**record, "fingerprint": None, "history": [{"created": None, "fingerprint": None}]})[0]
+        == "OK"
+    )
+
+
+def test_the_registry_s_dictionary_will_do() -> None:
+    rows = rotation_status({"a": {"class": "database", "created": NOW}}, {"database": "7"}, 10, NOW)
+    assert rows == [{"name": "a", "class": "database", "status": "DUE", "age_days": 0, "due_in_days": 7}]
+
+
+@pytest.mark.parametrize(
+    ("records", "policy", "now"),
+    [
+        ("text", None, None),
+        ([1], None, None),
+        ([], {"a": 0}, None),
+        ([], {"a": True}, None),
+        ([], {"a": "soon"}, None),
+        ([], [90], None),
+        ([], None, "noon"),
+    ],
+)
+def test_wrong_arguments_are_refused(records: Any, policy: Any, now: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="rotation_status: "):
+        rotation_status(records, policy, now=now)
+
+
+def test_fingerprint_tells_same_from_other_by_the_key_only() -> None:
+    value, key, other_key = (secrets.token_hex(32) for _ in range(3))
+    mark = secret_fingerprint(value, key)
+    assert mark == secret_fingerprint(value, key)
+    assert mark not in (secret_fingerprint(value, other_key), secret_fingerprint(value + "x", key))
+    assert len(mark) == len("hmac:") + 32
+
+
+@pytest.mark.parametrize("key", ["", "short", 3])
+def test_bad_key_is_refused_without_repeating_anything(key: Any) -> None:
+    value = secrets.token_hex(32)
+    with pytest.raises(AnsibleFilterError) as caught:
+        secret_fingerprint(value, key)
+    assert value not in str(caught.value) and "short" not in str(caught.value)

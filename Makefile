@@ -83,6 +83,16 @@ molecule-%: setup
 bench: setup ## Time the booted lab's second deploy beside thirty template tasks (ARGS= for the deploy)
 	@$(PYTHON) tests/bench/bench.py $(ARGS)
 
+# --- the inventory of one environment, judged without contacting a host ---
+
+ENV ?=
+ARGS ?=
+.PHONY: security-check verify-config
+security-check: venv ## Secrets in clear in an inventory's files and git history, then verify-config: ENV=production
+	@$(PYTHON) tools/check_environment.py --secrets '$(ENV)' $(ARGS)
+verify-config: venv ## Judge every variable of every host: ENV=production (a directory of inventories/), ARGS= for Ansible
+	@$(PYTHON) tools/check_environment.py '$(ENV)' $(ARGS)
+
 # --- files that tools rewrite ---
 
 .PHONY: format docs-tables

@@ -54,7 +54,7 @@ for kind in "${@:-all}"; do
             ;;&
         all | secrets)
             check 'new secrets' new_secrets
-            check 'clear vaults' on_files python tools/refuse_clear_vaults.py -- .
+            check 'clear secrets' on_files python tools/clear_secrets.py -- .
             ;;&
         all | ruff | mypy | yaml | ansible | secrets) ;;
         *) check "unknown kind: $kind" false ;;

@@ -2,24 +2,32 @@
 """Whether a secret is as good as one that a generator made. Findings never repeat the value or its length.
 
 Each rule was chosen so that none of 10^5 outputs of the usual generators (openssl rand, token_urlsafe, pwgen -s)
-is refused; docs/validation.md names the rules for people.
+is refused; docs/secrets_strength.md names the rules for people and says what was measured.
 """
 
 from __future__ import annotations
 
-import math
+import functools
 import re
-import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Callable, NamedTuple
 
-from ansible_collections.techsaas.hardened.plugins.module_utils.key_runs import is_sequence
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rules import (
+    alphabet,
+    encodings,
+    markers,
+)
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rules.human_text import is_human_text
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rules.key_codes import is_played
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rules.key_runs import is_sequence
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rules.repeats import repeats, reused
+
+__all__ = ["MIN_LENGTH", "Finding", "findings", "reused"]
 
 MIN_LENGTH = 32
-_BITS = 128
-_SHARED = 12
-_REPEAT = 8
+_WHITESPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _FIX = "generate it: openssl rand -base64 48"
+_DECODED_FIX = "use a secret that was generated, without encoding something yourself: openssl rand -base64 48"
 
 
 class Finding(NamedTuple):
@@ -31,130 +39,25 @@ class Finding(NamedTuple):
     where: str = ""
 
 
-_MARKERS = (
-    "changeme changethis changeit replaceme replacethis replacewith pleasechange tobechanged tobereplaced insertyour "
-    "putyour yourkey yoursecret yourpassword yourtoken yourapikey entersecret placeholder dummykey dummysecret "
-    "example sample12 notasecret notsecure insecure default1 defaultkey defaultpassword testsecret testkey "
-    "testpassword testing mysecret mypassword secretkey supersecret topsecret verysecret secret password passw0rd "
-    "passphrase adminadmin administrator letmein welcome trustno1 iloveyou qwertz qwerty azerty monkey dragon "
-    "deadbeef cafebabe feedface badc0ffee xxxxxx foobar lorem ipsum development production staging django "
-    "todoreplace fixme hackme hunter2 undefined"
-).split()
-_LEET = str.maketrans(
-    {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b", "@": "a", "$": "s", "!": "i"}
-)
-_SEPARATORS = re.compile(r"[^a-z0-9@$!]")
-_PLAIN = re.compile("|".join(marker for marker in _MARKERS if len(marker) >= 6))
-# Shorter words, once folded, turn up in genuine secrets by chance.
-_FOLDED = re.compile("|".join(sorted({m.translate(_LEET) for m in _MARKERS if len(m) >= 8})))
-
-_REFERENCE = re.compile(
-    r"\{\{.*\}\}|\{%.*%\}|\$\{.*\}|\$\(.*\)|<.{4,}>|\$ANSIBLE_VAULT.*|ENC\[.*|vault:.*|op://.*|arn:aws.*|-----BEGIN.*"
-    r"|[a-z][a-z0-9+.-]*://.*|/(?:run|etc|var|home|root|opt|tmp)/.*|none|null|nil|undefined|\{\".*\}",
-    re.DOTALL | re.IGNORECASE,
-)
-# Only with hyphens: without them one genuine hexadecimal secret in sixty looks like a UUID.
-_UUID = re.compile(r"\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?", re.IGNORECASE)
-_HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
-_BASE32 = re.compile(r"[A-Z2-7]+=*")
-
-
-def findings(value: str, min_length: int = MIN_LENGTH) -> list[Finding]:
-    """Every rule that `value` breaks."""
+def findings(value: str, min_length: int = MIN_LENGTH, context: Iterable[str] = ()) -> list[Finding]:
+    """Every rule that `value` breaks. `context`: names that nobody's secret may contain."""
     found = []
     if len(value) < min_length:
         found.append(Finding("TOO_SHORT", f"must have at least {min_length} characters", _FIX))
-    found += [Finding(code, rule, fix) for code, rule, fix, breaks in _RULES if value and breaks(value)]
+    found += _broken(value)
+    if markers.contains_context(value, context):
+        rule = "must not contain the name of its host, service, variable, or environment"
+        found.append(Finding("CONTEXT", rule, _FIX))
     return found
 
 
-def reused(secrets: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
-    """Pairs of names whose values are equal, or derived from each other; a name may have many values."""
-    owners: dict[str, tuple[str, str]] = {}
-    pairs: dict[tuple[str, str], None] = {}
-    for name, values in secrets.items():
-        for value in dict.fromkeys(values):
-            folded = value.casefold()
-            for form in (folded, folded[::-1]):
-                for start in range(max(1, len(form) - _SHARED + 1)):
-                    part = form[start : start + _SHARED]
-                    if len(part) < _SHARED and len(part) < len(form):
-                        continue
-                    owner = (
-                        owners.setdefault(part, (name, value))
-                        if form is folded
-                        else owners.get(part, (name, value))
-                    )
-                    if owner[1] != value or owner[0] != name:
-                        pairs[(owner[0], name)] = None
-    return list(pairs)
+@functools.lru_cache(maxsize=20_000)
+def _broken(value: str) -> tuple[Finding, ...]:
+    return tuple(Finding(code, rule, fix) for code, rule, fix, breaks in _RULES if value and breaks(value))
 
 
-def _classes(value: str) -> int:
-    """Size of the alphabet that the value was drawn from, at most."""
-    body = value.rstrip("=")
-    if body.isdigit():
-        return 10
-    if _HEX.fullmatch(body):
-        return 16
-    symbols = {char for char in body if not char.isalnum()}
-    size = (
-        26 * bool(re.search("[a-z]", body))
-        + 26 * bool(re.search("[A-Z]", body))
-        + 10 * bool(re.search("[0-9]", body))
-    )
-    if symbols:
-        size += (
-            2
-            if symbols <= set("+/") or symbols <= set("-_")
-            else 14
-            if symbols <= set("!@#$%^&*()-_=+")
-            else 32
-        )
-    return max(size, 2)
-
-
-def _small_capacity(value: str) -> bool:
-    return len(value.rstrip("=")) * math.log2(_classes(value)) < _BITS
-
-
-def _is_placeholder(value: str) -> bool:
-    folded = _SEPARATORS.sub("", value.casefold())
-    return bool(_PLAIN.search(folded) or _FOLDED.search(folded.translate(_LEET)))
-
-
-def _unlike_generators(value: str) -> bool:
-    body = value.rstrip("=")
-    if _BASE32.fullmatch(value) and re.search("[2-7]", value):
-        return False
-    has = {
-        "upper": bool(re.search("[A-Z]", body)),
-        "lower": bool(re.search("[a-z]", body)),
-        "digit": bool(re.search("[0-9]", body)),
-    }
-    symbols = {char for char in body if char in string.punctuation}
-    known = (
-        bool(_HEX.fullmatch(body)) or (has["upper"] and has["lower"]) or (has["digit"] and len(symbols) >= 2)
-    )
-    return not known or sum(has.values()) < 2
-
-
-def _repeats(value: str) -> bool:
-    folded = value.casefold()
-    seen: set[str] = set()
-    for start in range(len(folded) - _REPEAT + 1):
-        part = folded[start : start + _REPEAT]
-        # The mirrored part must lie wholly before this one.
-        if part in seen or part[::-1] in folded[:start]:
-            return True
-        seen.add(part)
-    return False
-
-
-def _few_characters(value: str) -> bool:
-    length = len(value)
-    entropy = -sum(n / length * math.log2(n / length) for n in (value.count(char) for char in set(value)))
-    return entropy < 0.66 * math.log2(min(length, _classes(value)))
+def _has_whitespace(value: str) -> bool:
+    return _WHITESPACE.search(value) is not None
 
 
 _Rule = tuple[str, str, str, Callable[[str], bool]]
@@ -163,30 +66,59 @@ _RULES: tuple[_Rule, ...] = (
         "WHITESPACE",
         "must not contain spaces, line breaks, or control characters",
         "remove them; 'openssl rand -base64' breaks lines after 64 characters, so ask it for at most 48 bytes",
-        lambda value: any(char.isspace() or ord(char) < 32 or ord(char) == 127 for char in value),
+        _has_whitespace,
     ),
     ("NON_ASCII", "must be made of ASCII characters", _FIX, lambda value: not value.isascii()),
-    ("CAPACITY", f"must be able to hold {_BITS} bits", _FIX, _small_capacity),
+    ("CAPACITY", f"must be able to hold {alphabet.BITS} bits", _FIX, alphabet.small_capacity),
     (
         "REFERENCE",
         "must be the secret itself, not a template, path, address, or other pointer to it",
         "resolve the reference, or generate a secret: openssl rand -base64 48",
-        lambda value: bool(_REFERENCE.fullmatch(value.strip())),
+        markers.is_reference,
     ),
-    ("PLACEHOLDER", "must not contain a word that stands for a secret in examples", _FIX, _is_placeholder),
     (
-        "UUID",
-        "must not be a UUID: it identifies, it is not made to be unguessable",
+        "PLACEHOLDER",
+        "must not contain a word that stands for a secret in examples",
         _FIX,
-        lambda v: bool(_UUID.fullmatch(v)),
+        markers.is_placeholder,
     ),
+    ("UUID", "must not be a UUID: it identifies, it is not made to be unguessable", _FIX, markers.is_uuid),
     (
         "FORMAT",
-        "must look like the output of a generator (mixed case and digits, or hexadecimal)",
+        "must look like the output of a generator (mixed case and digits, hexadecimal, or base32)",
         _FIX,
-        _unlike_generators,
+        alphabet.unlike_generators,
     ),
-    ("REPEAT", "must not repeat or mirror a part of itself", _FIX, _repeats),
-    ("SEQUENCE", "must not follow the alphabet, the digits, or the keyboard", _FIX, is_sequence),
-    ("FEW_CHARACTERS", "must not be made of few different characters", _FIX, _few_characters),
+    ("REPEAT", "must not repeat or mirror a part of itself", _FIX, repeats),
+    (
+        "SEQUENCE",
+        "must not follow the alphabet, the digits, or the keyboard",
+        _FIX,
+        lambda v: is_sequence(v) or is_played(v),
+    ),
+    ("FEW_CHARACTERS", "must not be made of few different characters", _FIX, alphabet.few_characters),
+    (
+        "HUMAN_TEXT",
+        "must not be made of words, names, dates, or numbers that a person typed",
+        _FIX,
+        is_human_text,
+    ),
+    (
+        "ENCODED_TEXT",
+        "must not be a text in hexadecimal, base32, or base64",
+        _DECODED_FIX,
+        encodings.encoded_text,
+    ),
+    (
+        "ENCODED_PATTERN",
+        "must not be a pattern of bytes in hexadecimal, base32, or base64",
+        _DECODED_FIX,
+        encodings.encoded_pattern,
+    ),
+    (
+        "KNOWN_DIGEST",
+        "must not be a digest (MD5, SHA-1, SHA-256, SHA-512) of a common password",
+        _DECODED_FIX,
+        encodings.known_digest,
+    ),
 )

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from urllib.parse import quote
 
 import yaml
 
-PASSWORD = "the password of the tests' vaults"
+ROOT = Path(__file__).resolve().parents[2]
 # What the machine itself may have set.
 _FOREIGN = ("AWS_", "BAO_", "VAULT_", "HARDENED_", "ANSIBLE_")
 
@@ -30,7 +31,8 @@ class Site:
         self.inventory = root / "inventory"
         self.inventory.mkdir()
         self.password = root / "vault-password"
-        self.password.write_text(PASSWORD)
+        self.password.write_text(secrets.token_hex(24))
+        (root / "ansible.cfg").write_text("[defaults]\n")
 
     def run(
         self,
@@ -57,7 +59,9 @@ class Site:
         ]
         command += ["--vault-id", f"prod@{self.password}"] if vault else []
         own = {
-            "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache/collections"),
+            # A directory above may have a configuration of its own.
+            "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
             "ANSIBLE_HOME": str(self.root / "home"),
             "ANSIBLE_LOCAL_TEMP": str(self.root / "tmp"),
             "ANSIBLE_LOG_PATH": str(self.root / "log"),

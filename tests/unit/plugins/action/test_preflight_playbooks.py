@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 _STRONG = "q7fZ0vT2mK9xRw4LbY8sHn3DcJ6gPu5E"  # pragma: allowlist secret
+_OTHER = secrets.token_urlsafe(48)
 _WEAK = "zebra-changeme"
 _WEAKNESSES = ("CAPACITY", "FORMAT", "HUMAN_TEXT", "FEW_CHARACTERS", "CONTEXT")
 _PASSWORD = "some password"  # pragma: allowlist secret
@@ -74,6 +76,9 @@ options:
       - {when: "hardened_environment != 'production'", reserved: allow}
 rules:
   - {code: ORDER, variable: app_low, that: app_low <= app_high, rule: must not exceed app_high, fix: lower it}
+guide:
+  - {name: LEVEL, says: is a level, variables: [app_level]}
+  - {name: KEY, says: is strong, variables: [app_key]}
 """
 _HOSTS = "[app]\napp-1\napp-2\n[database]\ndb-1\n[all:vars]\nansible_connection=local\nansible_python_interpreter={}\n"
 _VALIDATE = """- hosts: all
@@ -108,6 +113,7 @@ _PREFLIGHT = """- hosts: all
       techsaas.hardened.preflight_report:
         problems: "{{ preflight_variables.problems }}"
         checks: [preflight_host, preflight_image]
+        guide: "{{ preflight_variables.guide }}"
         releases: RELEASES
       run_once: true
 - hosts: all
@@ -256,10 +262,80 @@ def test_vaulted_values_are_judged_like_others(site: Site) -> None:
     assert ("app_other_key", "TOO_SHORT") in _named(problems) and _WEAK not in output
 
 
-def test_cross_field_rule(site: Site) -> None:
-    code, _output, problems = site.run(_VALIDATE, "-e", "{app_low: 50, app_high: 10}")
+@pytest.mark.parametrize(
+    "given", [["{app_low: 50, app_high: 10}"], ["app_low=50"], ["app_low=10", "app_high=9"]]
+)
+def test_cross_field_rule(site: Site, given: list[str]) -> None:
+    code, _output, problems = site.run(_VALIDATE, *(part for one in given for part in ("-e", one)))
     assert code != 0
     assert _named(problems) == {("app_low", "ORDER")}
+
+
+def test_a_secret_in_clear_is_found_where_it_stands(site: Site) -> None:
+    site.write("inventory/group_vars/all/secrets.yml", "---\napp_key: '{{ indirect }}'\n")
+    site.write("inventory/group_vars/app.yml", f"---\n# A comment.\nindirect: {_STRONG}\n")
+    site.write("inventory/host_vars/db-1.yml", f"---\napp_other_key: {_STRONG}\n")
+    site.write("clear.yml", f"---\napp_other_key: {_OTHER}\n")
+    code, output, problems = site.run(_VALIDATE, "-e", "@clear.yml")
+    assert code != 0 and _STRONG not in output and _OTHER not in output
+    places = {row["variable"]: row["file"] for row in problems if row["code"] == "CLEAR_SECRET"}
+    assert places == {
+        "app_key": "inventory/group_vars/app.yml:3",
+        # The second is never used, because -e wins, and lies in the inventory all the same.
+        "app_other_key": "clear.yml:2, inventory/host_vars/db-1.yml:2",
+    }
+
+
+def test_a_secret_from_elsewhere_is_not_in_clear(site: Site) -> None:
+    inline = _sealed(_STRONG).replace("\n", "\n  ")
+    site.write(
+        "inventory/group_vars/app.yml", f"---\napp_key: '{{{{ sealed }}}}'\nsealed: !vault |\n  {inline}\n"
+    )
+    site.write("key", _OTHER)
+    for written in (
+        "app_other_key: \"{{ lookup('file', playbook_dir ~ '/key') }}\"",
+        "app_other_key: '{{ other }}'\nother: \"{{ lookup('file', playbook_dir ~ '/key') | trim }}\"",
+    ):
+        site.write("inventory/group_vars/all/other.yml", f"---\n{written}\n")
+        code, output, _problems = site.run(_VALIDATE)
+        assert code == 0, output
+    site.write("sealed.yml", _sealed(f"app_other_key: {_OTHER}\n"))
+    code, output, _problems = site.run(_VALIDATE, "-e", "@sealed.yml")
+    assert code == 0, output
+    site.write("inventory/group_vars/all/other.yml", "---\n")
+    code, output, _problems = site.run(_VALIDATE, "-e", f"app_other_key={_OTHER}")
+    assert code == 0, output
+
+
+def test_a_lookup_says_itself_what_is_wrong(site: Site) -> None:
+    site.write(
+        "lookup_plugins/teller.py",
+        "from ansible.errors import AnsibleError\n"
+        "from ansible.plugins.lookup import LookupBase\n"
+        "class Denied(Exception):\n"
+        "    problem_code, problem_rule, problem_fix = 'DENIED', 'must be readable', 'grant it'\n"
+        "class LookupModule(LookupBase):\n"
+        "    def run(self, terms, variables=None, **kwargs):\n"
+        "        try:\n"
+        "            raise Denied('zebra')\n"
+        "        except Denied as error:\n"
+        "            raise AnsibleError('zebra') from error\n",
+    )
+    site.write("inventory/group_vars/app.yml", "---\napp_other_key: \"{{ lookup('teller') }}\"\n")
+    code, output, problems = site.run(_VALIDATE)
+    assert code != 0 and "zebra" not in output
+    assert [(row["code"], row["rule"], row["fix"]) for row in problems] == [
+        ("DENIED", "must be readable", "grant it")
+    ]
+
+
+def test_names_of_the_fleet_in_a_secret(site: Site) -> None:
+    site.write("spec/meta/environment.yml", _ENVIRONMENT + "context: [hardened_domain]\n")
+    code, _output, problems = site.run(
+        _VALIDATE, "-e", f"app_other_key={_STRONG[:20]}API.Lab.test{_STRONG[5::-1]}"
+    )
+    assert code != 0
+    assert ("app_other_key", "CONTEXT") in _named(problems)
 
 
 def test_preflight_lists_variables_hosts_and_images_in_one_report(site: Site) -> None:
@@ -299,6 +375,7 @@ def test_preflight_under_limit_reports_on_the_hosts_of_the_run(site: Site) -> No
     fleet = [row for row in problems if row["variable"] != "host"]
     assert _named(fleet) == {("app_prot", "UNKNOWN_VARIABLE"), ("image", "REQUIRED")}
     assert {row["host_count"] for row in fleet} == {3}
+    assert "LEVEL  is a level  OK" in output and "KEY    is strong   OK" in output
     assert "UNREACHABLE" not in {row["code"] for row in problems}
     assert not (site.root / "touched").exists()
 

@@ -71,10 +71,7 @@ class Bao:
         client.token = made["root_token"]
         client.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
         client.sys.enable_auth_method("approle")
-        rules = "".join(
-            f'path "secret/{kind}/production/*" {{ capabilities = ["create", "read", "update"] }}\n'
-            for kind in ("data", "metadata")
-        )
+        rules = 'path "secret/data/production/*" { capabilities = ["create", "read", "update"] }'
         client.sys.create_or_update_policy("deploy", rules)
         client.auth.approle.create_or_update_approle("deploy", token_policies=["deploy"], token_ttl="10m")
         self.role_id = client.auth.approle.read_role_id("deploy")["data"]["role_id"]
@@ -151,8 +148,8 @@ def aws(directory: Path) -> Iterator[Aws]:
 
 
 @contextlib.contextmanager
-def silent() -> Iterator[int]:
-    """Takes connections and never answers."""
+def silent(drip: bool = False) -> Iterator[int]:
+    """Takes connections and never answers, or never to the end: a byte now and then keeps time limits of reads away."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stop = threading.Event()
         listener.settimeout(0.1)
@@ -162,6 +159,10 @@ def silent() -> Iterator[int]:
             while not stop.is_set():
                 with contextlib.suppress(TimeoutError):
                     taken.append(listener.accept()[0])
+                    taken[-1].sendall(b"HTTP/1.1 200 OK\r\nX-Slow: " if drip else b"")
+                for connection in taken if drip else ():
+                    with contextlib.suppress(OSError):
+                        connection.sendall(b"x")
             for connection in taken:
                 connection.close()
 

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
+import time
 
 from .base import SecretProblem
 
 BACKUP = ".bak"
+_STALE_SECONDS = 600.0
 
 
 def replace(path: str, before: bytes | None, after: bytes, backup: bool = True) -> None:
@@ -20,6 +23,7 @@ def replace(path: str, before: bytes | None, after: bytes, backup: bool = True) 
     try:
         if before is None:
             os.makedirs(directory, mode=0o700, exist_ok=True)
+        _sweep(directory, os.path.basename(path))
         _write(temporary, after, None if before is None else os.stat(path))
         if _content(path) != before:
             raise SecretProblem(
@@ -56,6 +60,15 @@ def _write(path: str, content: bytes, like: os.stat_result | None) -> None:
             os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sweep(directory: str, name: str) -> None:
+    """What killed runs have left beside it, as encrypted as the file itself."""
+    pattern = re.compile(re.escape(f".{name}.") + r"[0-9a-f]{16}(\.old)?")
+    for left in os.listdir(directory):
+        file = os.path.join(directory, left)
+        if pattern.fullmatch(left) and time.time() - os.lstat(file).st_mtime > _STALE_SECONDS:
+            os.unlink(file)
 
 
 def _content(path: str) -> bytes | None:

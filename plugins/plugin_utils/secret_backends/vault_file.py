@@ -109,24 +109,16 @@ class VaultFile:
         raise problem
 
     def _parse(self, text: str) -> Mapping[str, Any]:
-        problem: SecretProblem | None = None
+        broken = False
         document: Any = None
         try:
-            yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            problem = self._yaml_problem(mark.line + 1 if mark else None)
-        except yaml.YAMLError:
-            problem = self._yaml_problem(None)
-        if problem is None:
-            try:
-                document = self._loader.load(text, file_name=self.path, show_content=False)
-            except AnsibleError:
-                problem = self._yaml_problem(None)
-        if problem is None and document is not None and not isinstance(document, Mapping):
-            problem = self._yaml_problem(1)
-        if problem:
-            raise problem
+            document = self._loader.load(text, file_name=self.path, show_content=False)
+        except AnsibleError:
+            broken = True
+        if broken:
+            raise self._yaml_problem(_broken_line(text))
+        if document is not None and not isinstance(document, Mapping):
+            raise self._yaml_problem(1)
         return document or {}
 
     def _inline(self, value: Any, name: Name) -> str:
@@ -211,3 +203,15 @@ class VaultFile:
             f"the vault file {self.path} is no YAML of NAME: VALUE{where}",
             f"ansible-vault edit {self.path}",
         )
+
+
+def _broken_line(text: str) -> int | None:
+    # Slow, and only asked when the fast parser has failed, whose words may quote the text.
+    try:
+        yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        return mark.line + 1 if mark else None
+    except yaml.YAMLError:
+        pass
+    return None

@@ -139,6 +139,17 @@ def test_the_vault_id_stays(safe: Safe, vault_id: str | None) -> None:
     assert safe.path.read_bytes().splitlines()[0] == header
 
 
+def test_what_a_killed_run_left_is_swept(safe: Safe) -> None:
+    safe.write(TEXT)
+    old, new, other = (safe.path.with_name(f".secrets.yml.{tail}") for tail in ("0" * 16, "1" * 16, "mine"))
+    for file in (old, new, other):
+        file.write_bytes(safe.path.read_bytes())
+    for file in (old, other):
+        os.utime(file, (0, 0))
+    safe.run("fresh")
+    assert [file.exists() for file in (old, new, other)] == [False, True, True]
+
+
 def test_a_link_stays_a_link(safe: Safe, tmp_path: Path) -> None:
     safe.write(TEXT)
     real = tmp_path / "elsewhere"

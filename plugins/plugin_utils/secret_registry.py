@@ -63,9 +63,9 @@ class Registry:
         return str(int(known["version"]) + 1) if known and str(known["version"]).isdigit() else "1"
 
     def save(self) -> None:
-        document: dict[str, Any] = {"format": FORMAT, "secrets": dict(sorted(self.entries.items()))}
+        document: dict[str, Any] = {"format": FORMAT, "secrets": _listed(self.entries)}
         if self.pending:
-            document["pending"] = dict(sorted(self.pending.items()))
+            document["pending"] = _listed(self.pending)
         content = (json.dumps(document, indent=2) + "\n").encode("ascii")
         if content != self._before:
             replace(self.path, self._before, content, backup=False)
@@ -94,18 +94,23 @@ class Registry:
         self.pending = self._checked(document, "pending", history=False)
 
     def _checked(self, document: dict[str, Any], kind: str, history: bool) -> dict[str, dict[str, Any]]:
-        entries = document.get(kind, {})
-        if not isinstance(entries, dict):
-            raise self._broken(self._line(kind), f'"{kind}" must be an object')
-        for name, entry in entries.items():
-            wrong = _wrong(entry, history)
+        rows = document.get(kind, [])
+        if not isinstance(rows, list):
+            raise self._broken(1, f'"{kind}" must be a list')
+        entries: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            name = str(row.get("name") or "") if isinstance(row, dict) else ""
+            wrong = "is there twice" if name in entries else _wrong(row, name, history)
             if wrong:
-                raise self._broken(self._line(name, kind), f"the entry {name[:100]}: {wrong}")
+                raise self._broken(
+                    self._line(name, kind), f"the entry {name[:100] or '(without a name)'} {wrong}"
+                )
+            entries[name] = {part: value for part, value in row.items() if part != "name"}
         return entries
 
-    def _line(self, name: str, kind: str = "") -> int:
-        start = self._text.find(f'"{kind}"') if kind else 0
-        found = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(self._text, max(0, start))
+    def _line(self, name: str, kind: str) -> int:
+        start = self._text.find(f'"{kind}"')
+        found = re.compile(r'"name"\s*:\s*' + re.escape(json.dumps(name))).search(self._text, max(0, start))
         return self._text.count("\n", 0, found.start()) + 1 if found else 1
 
     def _place(self, name: str, kind: str) -> str:
@@ -128,22 +133,27 @@ def _seal(name: str, entry: Mapping[str, Any], key: str) -> str:
     return secret_fingerprint.seal(json.dumps([name, content], sort_keys=True), key)
 
 
-def _wrong(entry: Any, history: bool) -> str:
+def _listed(entries: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    # Names as values: as keys, what stands under them would look like a secret in clear.
+    return [{"name": name, **entry} for name, entry in sorted(entries.items())]
+
+
+def _wrong(entry: Any, name: str, history: bool) -> str:
     """Why it is no entry; nothing when it is one."""
-    if not isinstance(entry, dict):
-        return "must be an object"
+    if not isinstance(entry, dict) or not name:
+        return "must be an object with a name"
     if not _CLASS.fullmatch(str(entry.get("class"))):
-        return '"class" must be lower case letters, digits, and _'
+        return 'has a "class" that must be lower case letters, digits, and _'
     earlier = entry.get("history") if history else []
     if not isinstance(earlier, list):
-        return '"history" must be a list'
+        return 'has a "history" that must be a list'
     for row in [entry, *earlier]:
         if not isinstance(row, dict) or not _MARK.fullmatch(str(row.get("fingerprint"))):
-            return '"fingerprint" must be hmac: and hexadecimal digits'
+            return 'has a "fingerprint" that must be hmac: and hexadecimal digits'
         if row.get("created") is not None and moment(row.get("created")) is None:
-            return '"created" must be a date and time in UTC, for example 2026-01-31T12:00:00Z, or null'
+            return 'has a "created" that must be a date and time in UTC, for example 2026-01-31T12:00:00Z, or null'
         if not isinstance(row.get("version"), str):
-            return '"version" must be a text'
+            return 'has a "version" that must be a text'
     return ""
 
 

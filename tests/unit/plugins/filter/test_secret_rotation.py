@@ -76,7 +76,7 @@ def test_same_value_with_a_new_date_is_as_old_as_its_first_date() -> None:
     )
 
 
-def test_the_registry_s_dictionary_will_do() -> None:
+def test_a_dictionary_by_name_will_do() -> None:
     rows = rotation_status({"a": {"class": "database", "created": NOW}}, {"database": "7"}, 10, NOW)
     assert rows == [{"name": "a", "class": "database", "status": "DUE", "age_days": 0, "due_in_days": 7}]
 

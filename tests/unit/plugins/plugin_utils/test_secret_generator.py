@@ -56,8 +56,8 @@ class Safe:
         return str(VaultLib([("prod", self.secret)]).decrypt(self.path.read_bytes()), "utf-8")
 
     def entries(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.registry.read_text())["secrets"]
-        return found
+        rows = json.loads(self.registry.read_text())["secrets"]
+        return {row["name"]: row for row in rows}
 
     def run(
         self, *names: str, observe: Callable[[str], None] = lambda step: None, **options: Any
@@ -326,12 +326,13 @@ def test_a_killed_run_is_made_good_by_the_next(safe: Safe, step: str, rotate: bo
     ("change", "code", "line"),
     [
         (lambda text: text.replace('"format": 1', '"format": 2'), "REGISTRY", 1),
-        (lambda text: text.replace('"version": "1",', '"version": "1"'), "REGISTRY", 7),
-        (lambda text: text.replace('"version": "1"', '"version": 1'), "REGISTRY", 4),
-        (lambda text: text.replace('"class": "database"', '"class": "Data Base"'), "REGISTRY", 4),
-        (lambda text: text.replace('"created": "2', '"created": "x2'), "REGISTRY", 4),
-        (lambda text: text.replace('"created": "20', '"created": "21'), "REGISTRY_EDITED", 4),
-        (lambda text: text.replace('"class": "database"', '"class": "encryption_key"'), "REGISTRY_EDITED", 4),
+        (lambda text: text.replace('"version": "1",', '"version": "1"'), "REGISTRY", 8),
+        (lambda text: text.replace('"version": "1"', '"version": 1'), "REGISTRY", 5),
+        (lambda text: text.replace('"class": "database"', '"class": "Data Base"'), "REGISTRY", 5),
+        (lambda text: text.replace('"created": "2', '"created": "x2'), "REGISTRY", 5),
+        (lambda text: text.replace('"created": "20', '"created": "21'), "REGISTRY_EDITED", 5),
+        (lambda text: text.replace('"class": "database"', '"class": "encryption_key"'), "REGISTRY_EDITED", 5),
+        (lambda text: text.replace('"secrets": [', '"secrets": [1,'), "REGISTRY", 1),
         (lambda text: "", "REGISTRY", 1),
         (lambda text: "<<<<<<< ours\n" + text, "REGISTRY", 1),
     ],
@@ -355,7 +356,7 @@ def test_a_registry_changed_by_hand_is_reported_and_left(
 def test_an_entry_that_was_deleted_comes_back_with_an_unknown_date(safe: Safe) -> None:
     safe.run("a", "b")
     document = json.loads(safe.registry.read_text())
-    del document["secrets"]["a"]
+    del document["secrets"][0]
     safe.registry.write_text(json.dumps(document))
     assert safe.actions("a", "b") == ["registered", "unchanged"]
     assert safe.entries()["a"]["created"] is None

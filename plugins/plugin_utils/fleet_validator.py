@@ -55,6 +55,7 @@ class FleetValidator:
         self._shared = shared
         self._required = frozenset(required)
         self._hosts = NameIndex(hosts)
+        self._labels: dict[str, list[str]] = {}
         self._scopes: dict[tuple[str, ...], Scope] = {}
         # Keyed by identity; the kept value makes sure that the identity stays its own.
         self._judged: dict[tuple[int, int, bool], tuple[Any, list[Finding]]] = {}
@@ -179,7 +180,10 @@ class FleetValidator:
         names = [*labels(option.name), *self._hosts.inside(text)]
         for name in self._spec.context:
             value = self._resolver.resolve(variables.get(name, ""), variables).value
-            names += labels(value) if isinstance(value, str) else []
+            if isinstance(value, str):
+                if value not in self._labels:
+                    self._labels[value] = labels(value)
+                names += self._labels[value]
         return names
 
     def _secret(

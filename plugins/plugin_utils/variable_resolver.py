@@ -20,6 +20,7 @@ from ansible_collections.techsaas.hardened.plugins.plugin_utils.resolve_failure 
 )
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
+_ABSENT = object()
 _STARTS = ("{{", "{%", "{#")
 # These see variables that their text does not name.
 _BLIND = re.compile(r"\b(vars|varnames|template|first_found|extract|random|now|password|pipe)\b")
@@ -61,24 +62,31 @@ class Resolver:
         # Each entry keeps its value alive, so that an identity in a key is never given to another object.
         self._expressions: dict[str, str] = {}
         self._dynamic: dict[int, tuple[Any, tuple[Any, ...]]] = {}
-        self._outcomes: dict[tuple[int, ...], tuple[Any, Outcome]] = {}
+        self._closures: dict[int, tuple[str, ...]] = {}
+        self._outcomes: dict[tuple[Any, ...], tuple[Any, Outcome]] = {}
 
     def resolve(self, value: Any, variables: Mapping[str, Any]) -> Outcome:
         strings = self._strings(value)
         if not strings:
             return Outcome("", value)
+        # Where the same value led to these names before, and all of them are what they were, so is the outcome.
+        closure = self._closures.get(id(value))
+        if closure is not None:
+            known = self._outcomes.get(_key(value, closure, variables))
+            if known is not None:
+                return known[1]
         names: dict[str, Any] = {}
         shareable = self._walk(strings, variables, names)
+        closure = tuple(names)
         # Hidden from templates by play-level magic, or simply absent: which of the two decides what can be said.
         absent = [name for name in names if name not in variables]
         if any(_LATER.match(name) for name in absent):
-            return LATER
-        key = (id(value), *(id(kept) for kept in names.values()))
-        if shareable and key in self._outcomes:
-            return self._outcomes[key][1]
-        outcome = self._render(value, variables, absent, names)
+            outcome = LATER
+        else:
+            outcome = self._render(value, variables, absent, names)
         if shareable:
-            self._outcomes[key] = ((value, tuple(names.values())), outcome)
+            self._closures[id(value)] = closure
+            self._outcomes[_key(value, closure, variables)] = ((value, tuple(names.values())), outcome)
         return outcome
 
     def holds(self, expression: str, variables: Mapping[str, Any]) -> Outcome:
@@ -90,9 +98,10 @@ class Resolver:
         return self._recipe_of(self._expression(expression)).names
 
     def _expression(self, expression: str) -> str:
-        return self._expressions.setdefault(
-            expression, trust_as_template("{{ (" + expression + ") | bool }}")
-        )
+        template = self._expressions.get(expression)
+        if template is None:
+            template = self._expressions[expression] = trust_as_template(f"{{{{ ({expression}) | bool }}}}")
+        return template
 
     def is_plain(self, value: Any) -> bool:
         return not self._strings(value)
@@ -179,6 +188,10 @@ class Resolver:
                 outcome = self.resolve(value, variables)
                 return None if outcome.code else outcome.value
         return None
+
+
+def _key(value: Any, closure: tuple[str, ...], variables: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (id(value), closure, *[id(variables.get(name, _ABSENT)) for name in closure])
 
 
 def _dynamic_strings(value: Any) -> Iterator[Any]:

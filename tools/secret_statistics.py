@@ -51,6 +51,21 @@ SOURCES = (
     Source("witalian", "1.10", "GPL-3+", "Italian words", "italian", 1),
 )
 ZXCVBN = Source("zxcvbn", "4.5.0", "MIT", "frequent English words, names, passwords", "frequency_lists.py", 1)
+# Its list of passwords is copied, so its licence goes with it.
+ZXCVBN_NOTICE = """Copyright (c) 2016 Daniel Wolf
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE."""
 LISTS = {"english_wikipedia": 2.0, "surnames": 0.5, "female_names": 0.3, "male_names": 0.3, "passwords": 1.0}
 
 
@@ -155,6 +170,7 @@ def _context(
 def _write(name: str, title: str, data: str) -> None:
     used = (*SOURCES, ZXCVBN) if name == "trigrams.py" else (ZXCVBN,)
     lines = [f"{s.package} {s.version} ({s.licence}): {s.what}" for s in used]
+    notice = [] if name == "trigrams.py" else ["", ZXCVBN_NOTICE]
     wrapped = "\n".join(textwrap.wrap(data, 108))
     head = "\n".join(
         [
@@ -162,6 +178,7 @@ def _write(name: str, title: str, data: str) -> None:
             f'"""{title}. Made by tools/secret_statistics.py from',
             "",
             *lines,
+            *notice,
             '"""',
             "",
             "from __future__ import annotations",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import string
@@ -16,6 +17,7 @@ _UPPER, _LOWER, _DIGIT = re.compile("[A-Z]"), re.compile("[a-z]"), re.compile("[
 _NOT_SYMBOLS = str.maketrans("", "", string.ascii_letters + string.digits)
 
 
+@functools.lru_cache(maxsize=4)
 def size(value: str) -> int:
     """Size of the alphabet that the value was drawn from, at most."""
     body = value.rstrip("=")

@@ -19,8 +19,8 @@ _TABLE_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LEET = {"0": "o", "1": "i", "2": "z", "3": "e", "4": "a", "5": "s", "6": "g", "7": "t", "8": "b", "9": "g"}
 _LEET.update({"@": "a", "$": "s", "!": "i", "|": "l", "+": "t", "(": "c"})
-# By which the other code must be shorter: less than one genuine value in 10^8.
-MARGIN = 8 * STEP
+# By which the other code must be shorter: measured, it is for less than one genuine value in 10^7.
+MARGIN = 16 * STEP
 MANY = 1 << 30
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-_WITHIN = 8
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rules import alphabet
+
+_WITHIN, _WITHIN_HEX = 8, 10
 _SHARED = 12
+# The search takes the square of the length.
+_LOOKED_AT = 2000
 
 
 def repeats(value: str) -> bool:
-    folded = value.casefold()
+    folded = value.casefold()[:_LOOKED_AT]
+    size = _WITHIN_HEX if alphabet.size(value) <= 16 else _WITHIN
     seen: set[str] = set()
-    for start in range(len(folded) - _WITHIN + 1):
-        part = folded[start : start + _WITHIN]
+    for start in range(len(folded) - size + 1):
+        part = folded[start : start + size]
         # The mirrored part must lie wholly before this one.
         if part in seen or part[::-1] in folded[:start]:
             return True

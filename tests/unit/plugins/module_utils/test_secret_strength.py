@@ -87,6 +87,12 @@ def test_short_names_turn_up_by_chance_and_are_passed_over() -> None:
     assert findings(_STRONG, context=[_STRONG[:5], "-" * 9, ""]) == []
 
 
+@pytest.mark.parametrize("size", [64, 96, 192, 384, 1500])
+def test_long_genuine_secrets_pass(size: int) -> None:
+    raw = secrets.token_bytes(size)
+    assert [_codes(value) for value in (base64.b64encode(raw).decode(), raw.hex()) if _codes(value)] == []
+
+
 def test_base32_without_a_digit_is_genuine() -> None:
     # One value in 800 has none.
     assert _codes("QVXKJZNWRTYCMHBGLDFPSAEUIOQZKXJVWN") == []

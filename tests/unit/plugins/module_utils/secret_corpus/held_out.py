@@ -1,27 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weak classes that the rule was never tuned on: written before it, and judged only once it was finished.
+"""Weak classes that the rule was not tuned on: written before its last changes, and judged only after them.
 
-Whoever changes a rule because of what these show writes a new set.
+Whoever changes a rule because of what these show moves them to the tuned ones and writes a new set.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Callable
 from random import Random
 
-from ansible_collections.techsaas.hardened.tests.unit.plugins.module_utils.secret_corpus.words import (
-    HELD_ENGLISH,
-    HELD_MIXED,
-    NAMES,
-)
-
 _LENGTH = 32
-_COMMON = "baseball superman michelle jordan23 starwars whatever1 ashley corvette mustang1 chelsea liverpool".split()
-_MONTHS = "January February March April May June July August September October November December".split()
-_NUMBERS = "One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen".split()
+_NOUNS = (
+    "anchor acorn badger barrel beacon bishop blossom bucket buffalo cabin camel canyon carpet cellar cherry clover "
+    "cobalt comet coral cottage cricket dagger donkey eagle ember engine feather fiddle fossil galaxy ginger glacier "
+    "goblin gravel hammer hazelnut hedge hornet iceberg jasmine jigsaw kettle lemon lizard magnet mango marmot mirror"
+).split()
+_VERBS = (
+    "likes eats paints sells drives breaks opens finds wants makes builds cleans counts hides keeps".split()
+)
+_TITLES = (
+    "The_Old_Man_and_the_Sea War_and_Peace Pride_and_Prejudice Crime_and_Punishment Moby_Dick Great_Expectations "
+    "The_Lord_of_the_Rings Brave_New_World Animal_Farm The_Great_Gatsby Wuthering_Heights Jane_Eyre Don_Quixote"
+).split()
+_LATIN = (
+    "panthera leo canis lupus felis catus equus ferus bos taurus ursus arctos vulpes vulpes quercus robur rosa canina "
+    "homo sapiens sus scrofa bubo bubo corvus corax passer domesticus bellis perennis fagus sylvatica"
+).split()
+_FOREIGN = (
+    "cachorro janela obrigado saudade amanha floresta pescador estrada coracao vermelho fietsband wandelen gezellig "
+    "aardappel vliegtuig boterham ziekenhuis verjaardag lachen paraplu hemlighet sommar jordgubbe fonster kanelbulle"
+).split()
+_TEAMS = "Arsenal Everton Leeds Juventus Bayern Dortmund Ajax Porto Benfica Celtic Rangers Sevilla Napoli Roma".split()
+_STREETS = (
+    "Baker Church Station Victoria Mill Park Queen King Bridge Garden Chapel Orchard Castle Market".split()
+)
+_COMMON = (
+    "hunter shadow jennifer thomas superman tigger michael ranger harley princess sunshine ashley".split()
+)
 
 
 def _grow(rng: Random, part: Callable[[Random], str], joint: str = "") -> str:
@@ -31,142 +48,132 @@ def _grow(rng: Random, part: Callable[[Random], str], joint: str = "") -> str:
     return value
 
 
-def _words(rng: Random, count: int) -> list[str]:
-    return [rng.choice(HELD_ENGLISH) for _place in range(count)]
-
-
-def _sentence_with_year(rng: Random) -> str:
-    return _grow(rng, lambda r: "".join(w.capitalize() for w in _words(r, 3)) + str(r.randint(1950, 2029)))
-
-
-def _connection_string(rng: Random) -> str:
-    a, b, c = _words(rng, 3)
-    return f"Server={a}-db{rng.randint(1, 9)};Database={b};User={c};Pass={rng.choice(NAMES)}{rng.randint(1, 999)}"
-
-
-def _file_name(rng: Random) -> str:
-    day = f"20{rng.randint(10, 29)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
-    a, b = _words(rng, 2)
-    return f"{a}_{b}_{day}_Final_v{rng.randint(2, 9)}_NEW.tar.gz"
-
-
-def _class_name(rng: Random) -> str:
-    a, b, c, d = _words(rng, 4)
-    return f"com.{a}.{b}.{c.capitalize()}{d.capitalize()}FactoryBean{rng.randint(2, 99)}"
-
-
-def _json_in_base64(rng: Random) -> str:
-    user = {"user": rng.choice(NAMES), "role": rng.choice(HELD_ENGLISH), "id": rng.randint(1, 99999)}
-    return base64.b64encode(json.dumps(user).encode()).decode()
-
-
-def _service_and_date_in_hex(rng: Random) -> str:
-    return f"{'-'.join(_words(rng, 2))}:{rng.randint(2015, 2029)}-{rng.randint(1, 12):02}".encode().hex()
-
-
-def _phrase_in_base32(rng: Random) -> str:
-    return base64.b32encode(" ".join(_words(rng, 4)).encode()).decode()
-
-
-def _digest_of_common_password(rng: Random) -> str:
-    digest = hashlib.new(rng.choice(["md5", "sha1", "sha256", "sha512"]), rng.choice(_COMMON).encode())
-    return rng.choice(
-        [digest.hexdigest(), digest.hexdigest().upper(), base64.b64encode(digest.digest()).decode()]
-    )
-
-
-def _random_case(rng: Random) -> str:
-    text = _grow(rng, lambda r: r.choice(HELD_ENGLISH))
-    return "".join(rng.choice([char, char.upper()]) for char in text)
-
-
-def _without_vowels(rng: Random) -> str:
+def _address(rng: Random) -> str:
     def part(r: Random) -> str:
-        word = r.choice(HELD_ENGLISH)
-        return (word[0].upper() + "".join(c for c in word[1:] if c not in "aeiou")) + r.choice(
-            ["_", "-", "", "1"]
-        )
+        return f"{r.randint(1, 300)}{r.choice(_STREETS)}{r.choice(['Street', 'Road', 'Lane', 'Avenue'])}"
 
-    return _grow(rng, part)
+    return _grow(rng, part) + f"NW{rng.randint(1, 9)}"
 
 
-def _months(rng: Random) -> str:
-    start = rng.randint(0, 11)
-    year = rng.randint(2000, 2029)
-    return "".join(f"{_MONTHS[(start + n) % 12]}{year + n}" for n in range(rng.randint(4, 5)))
+def _title(rng: Random) -> str:
+    return _grow(rng, lambda r: r.choice(_TITLES), "-") + str(rng.randint(1800, 2024))
 
 
-def _time_and_host(rng: Random) -> str:
-    day = f"20{rng.randint(15, 29)}{rng.randint(1, 12):02}{rng.randint(1, 28):02}"
-    clock = f"{rng.randint(0, 23):02}{rng.randint(0, 59):02}{rng.randint(0, 59):02}"
-    return (
-        f"{day}T{clock}Z-{rng.choice(HELD_ENGLISH)}{rng.randint(1, 20):02}-Prod-eu-west-{rng.randint(1, 3)}"
-    )
+def _shopping(rng: Random) -> str:
+    return _grow(rng, lambda r: f"{r.randint(2, 40)}{r.choice(_NOUNS).capitalize()}s", "+")
 
 
-def _published_test_key(rng: Random) -> str:
-    start, step = rng.randint(0, 255), rng.choice([1, 2, 17, 255])
-    raw = bytes((start + step * n) % 256 for n in range(rng.choice([16, 32])))
-    return rng.choice([raw.hex(), raw.hex().upper(), base64.b64encode(raw * 2).decode()])
+def _settings_in_base64(rng: Random) -> str:
+    text = f"user: {rng.choice(_NOUNS)}\npassword: {rng.choice(_NOUNS)}{rng.randint(1, 99)}\nport: {rng.randint(1, 9999)}\n"
+    return base64.b64encode(text.encode()).decode()
 
 
-def _percent_encoded(rng: Random) -> str:
-    return "%20".join(word.capitalize() for word in _words(rng, 6)) + "%21"
+def _token_head(rng: Random) -> str:
+    text = f'{{"alg":"HS256","typ":"JWT","kid":"{rng.choice(_NOUNS)}-{rng.randint(1, 99)}"}}'
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _number_words(rng: Random) -> str:
-    return _grow(rng, lambda r: r.choice(_NUMBERS) + r.choice(["", "", "_", str(r.randint(0, 9))]))
+def _query(rng: Random) -> str:
+    return f"SELECT*FROM{rng.choice(_NOUNS)}WHERE{rng.choice(_NOUNS)}_id={rng.randint(1, 9999)};DROP{rng.choice(_NOUNS)}"
 
 
-def _other_languages(rng: Random) -> str:
-    return _grow(rng, lambda r: r.choice(HELD_MIXED).capitalize() + r.choice(["!", "#", "7", "_2"]))
-
-
-def _people(rng: Random) -> str:
+def _scores(rng: Random) -> str:
     def part(r: Random) -> str:
-        return f"{r.choice(NAMES).capitalize()}&{r.choice(NAMES).capitalize()}{r.randint(1, 31):02}{r.randint(1, 12):02}"
+        return f"{r.choice(_TEAMS)}{r.randint(0, 5)}-{r.randint(0, 5)}{r.choice(_TEAMS)}"
 
-    return _grow(rng, part)
-
-
-def _backwards(rng: Random) -> str:
-    return _grow(rng, lambda r: r.choice(HELD_ENGLISH)[::-1].capitalize() + r.choice(["", "9", "!"]))
+    return _grow(rng, part, "_")
 
 
-def _two_hands(rng: Random) -> str:
-    # Both hands walk towards each other, row by row: qpwoeiru...
-    rows = ["1234567890", "qwertyuiop", "asdfghjkl;", "zxcvbnm,./"]
-    rng.shuffle(rows)
-    text = "".join(row[n] + row[-1 - n] for row in rows for n in range(5))
-    return text[:36].title() if rng.random() < 0.5 else text
+def _foreign(rng: Random) -> str:
+    return _grow(rng, lambda r: r.choice(_FOREIGN).capitalize()) + str(rng.randint(1, 99))
 
 
-def _word_then_random(rng: Random) -> str:
-    tail = "".join(
-        rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789") for _place in range(8)
-    )
-    return _grow(rng, lambda r: r.choice(HELD_ENGLISH) + "-") + tail
+def _species(rng: Random) -> str:
+    return _grow(rng, lambda r: r.choice(_LATIN).capitalize(), rng.choice(["", "_", "."])) + "1"
+
+
+def _alternating_case(rng: Random) -> str:
+    text = _grow(rng, lambda r: r.choice(_NOUNS))
+    return "".join(char.upper() if place % 2 else char for place, char in enumerate(text))
+
+
+def _digest(rng: Random) -> str:
+    raw = hashlib.new(rng.choice(["sha256", "sha512"]), rng.choice(_COMMON).encode()).digest()
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _serial(rng: Random) -> str:
+    return f"SN-{rng.randint(2010, 2026)}-{rng.randint(1, 999):06}-A-REV-{rng.randint(1, 20):02}-BUILD-{rng.randint(1, 400):05}"
+
+
+def _windows_path(rng: Random) -> str:
+    return f"C:\\Users\\{rng.choice(_NOUNS)}\\Documents\\{rng.choice(_NOUNS)}{rng.randint(1, 9)}.pfx"
+
+
+def _tripled(rng: Random) -> str:
+    start = rng.randint(0, 12)
+    return "".join(char * 3 for char in "abcdefghijklmnopqrstuvwxyz"[start : start + 9]).title() + "111222333"
+
+
+def _letters_and_numbers(rng: Random) -> str:
+    start = rng.randint(0, 9)
+    letters = "abcdefghijklmnopqrstuvwxyz"[start : start + 17]
+    text = "".join(f"{letter}{number % 10}" for number, letter in enumerate(letters, rng.randint(0, 3)))
+    return text.upper() if rng.random() < 0.3 else text.replace("a", "A").replace("m", "M")
+
+
+def _zigzag(rng: Random) -> str:
+    walk = "qazxswedcvfrtgbnhyujmkiolp"
+    start = rng.randint(0, 6)
+    return (walk[start:] + rng.choice(["1234567890", "0987654321", "2468013579"])).capitalize() + walk[
+        :start
+    ].upper()
+
+
+def _sentence(rng: Random) -> str:
+    def part(r: Random) -> str:
+        words = [
+            "my",
+            r.choice(_NOUNS),
+            r.choice(_VERBS),
+            str(r.randint(2, 99)),
+            r.choice(_NOUNS) + "s",
+            "in",
+            "May",
+        ]
+        return "".join(word.capitalize() for word in words)
+
+    return _grow(rng, part) + rng.choice("!?.")
+
+
+def _described_commit(rng: Random) -> str:
+    number = f"v{rng.randint(0, 9)}.{rng.randint(0, 20)}.{rng.randint(0, 20)}-{rng.randint(1, 90)}"
+    return f"{rng.choice(_NOUNS)}-{rng.choice(_NOUNS)}-{number}-g{rng.getrandbits(28):07x}-dirty"
+
+
+def _leet_in_hex(rng: Random) -> str:
+    text = _grow(rng, lambda r: r.choice(_NOUNS).replace("a", "4").replace("e", "3").replace("o", "0"), "_")
+    return text.encode().hex()
 
 
 CLASSES: dict[str, Callable[[Random], str]] = {
-    "sentence with a year": _sentence_with_year,
-    "connection string": _connection_string,
-    "file name": _file_name,
-    "class name": _class_name,
-    "JSON in base64": _json_in_base64,
-    "service and date in hex": _service_and_date_in_hex,
-    "phrase in base32": _phrase_in_base32,
-    "digest of a common password": _digest_of_common_password,
-    "words in random case": _random_case,
-    "words without vowels": _without_vowels,
-    "months": _months,
-    "time and host": _time_and_host,
-    "published test key": _published_test_key,
-    "percent-encoded sentence": _percent_encoded,
-    "number words": _number_words,
-    "other languages": _other_languages,
-    "people and days": _people,
-    "words backwards": _backwards,
-    "keyboard with two hands": _two_hands,
-    "words and a short random tail": _word_then_random,
+    "street addresses": _address,
+    "titles": _title,
+    "shopping list": _shopping,
+    "settings in base64": _settings_in_base64,
+    "head of a token": _token_head,
+    "query": _query,
+    "scores": _scores,
+    "words of other languages": _foreign,
+    "species": _species,
+    "words in alternating case": _alternating_case,
+    "digest of a common password": _digest,
+    "serial number": _serial,
+    "Windows path": _windows_path,
+    "tripled letters": _tripled,
+    "letters and numbers in turn": _letters_and_numbers,
+    "keyboard zigzag": _zigzag,
+    "sentence": _sentence,
+    "described commit": _described_commit,
+    "leet in hex": _leet_in_hex,
 }

@@ -8,6 +8,9 @@ import hashlib
 from collections.abc import Callable
 from random import Random
 
+from ansible_collections.techsaas.hardened.tests.unit.plugins.module_utils.secret_corpus.tuned_later import (
+    LATER,
+)
 from ansible_collections.techsaas.hardened.tests.unit.plugins.module_utils.secret_corpus.tuned_written import (
     WRITTEN,
     Make,
@@ -189,4 +192,4 @@ MADE: dict[str, Make] = {
     "pointer": _pointer,
     "UUID of version 1": _uuid_one,
 }
-CLASSES: dict[str, Make] = {**WRITTEN, **MADE}
+CLASSES: dict[str, Make] = {**WRITTEN, **MADE, **LATER}

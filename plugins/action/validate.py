@@ -22,6 +22,8 @@ from ansible_collections.techsaas.hardened.plugins.plugin_utils.specification_fi
 )
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.variable_resolver import Resolver
 
+# Variables by which lookups of ours are set up without being named in their terms.
+_LOOKUP_SETTINGS = ("hardened_secrets_", "hardened_secret_")
 # What a host's own variables lack, because they belong to the run.
 _OF_THE_RUN = (
     "ansible_check_mode",
@@ -73,7 +75,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     ) -> tuple[list[dict[str, Any]], set[str]]:
         groups, hostvars = task_vars["groups"], task_vars["hostvars"]
         shared = {name: task_vars[name] for name in _OF_THE_RUN if name in task_vars}
-        resolver = Resolver(self._loader)
+        settings = [name for name in spec.environment.options if name.startswith(_LOOKUP_SETTINGS)]
+        resolver = Resolver(self._loader, ambient=settings)
         validator = FleetValidator(spec, resolver, shared, options["required"], groups["all"])
         wanted = options["required_groups"]
         validator.groups(groups, spec.required_groups if wanted is None else wanted)

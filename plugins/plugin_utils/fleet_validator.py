@@ -107,7 +107,7 @@ class FleetValidator:
             judged = self._judged.get((id(option), id(value), False))
             resolved = value
             if judged is None or option.name in scope.needed:
-                variables = variables or {**scope.defaults, **raw, **self._shared}
+                variables = variables or {**self._shared, **scope.defaults, **raw}
                 found, resolved = self._judge(scope, option, value, variables)
                 if option.name in scope.needed:
                     values[option.name] = resolved
@@ -121,7 +121,7 @@ class FleetValidator:
                 self._secret(option, resolved, value, variables, name)
         self._relate(scope, values, name, raw)
         for rule in scope.rules:
-            variables = variables or {**scope.defaults, **raw, **self._shared}
+            variables = variables or {**self._shared, **scope.defaults, **raw}
             broken = self._rules.finding(rule, scope.named, variables, unusable)
             if broken is not None:
                 self._add(rule.variable, broken, name, raw.get(rule.variable))

@@ -8,7 +8,7 @@ templates are put together here, and everything else is shared between hosts tha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ansible.parsing.vault import EncryptedString
@@ -24,6 +24,7 @@ _ABSENT = object()
 _STARTS = ("{{", "{%", "{#")
 # These see variables that their text does not name.
 _BLIND = re.compile(r"\b(vars|varnames|template|first_found|extract|random|now|password|pipe)\b")
+_LOOKUP = re.compile(r"\b(lookup|query|q)\b")
 _GLOBALS = frozenset(
     "lookup query q range dict lipsum cycler joiner namespace now undef omit true false none".split()
 )
@@ -53,10 +54,14 @@ class _Recipe(NamedTuple):
     names: frozenset[str]
     pieces: tuple[tuple[bool, str], ...] | None
     shareable: bool
+    looks_up: bool = False
 
 
 class Resolver:
-    def __init__(self, loader: Any) -> None:
+    """`ambient` names variables that lookups read by themselves: their settings."""
+
+    def __init__(self, loader: Any, ambient: Iterable[str] = ()) -> None:
+        self._ambient = tuple(ambient)
         self._templar = Templar(loader=loader, variables={})
         self._recipes: dict[str, _Recipe] = {}
         # Each entry keeps its value alive, so that an identity in a key is never given to another object.
@@ -79,7 +84,7 @@ class Resolver:
         shareable = self._walk(strings, variables, names)
         closure = tuple(names)
         # Hidden from templates by play-level magic, or simply absent: which of the two decides what can be said.
-        absent = [name for name in names if name not in variables]
+        absent = [name for name in names if name not in variables and name not in self._ambient]
         if any(_LATER.match(name) for name in absent):
             outcome = LATER
         else:
@@ -129,7 +134,7 @@ class Resolver:
                 continue
             recipe = self._recipe_of(text)
             shareable = shareable and recipe.shareable
-            for name in recipe.names:
+            for name in (*recipe.names, *self._ambient) if recipe.looks_up else recipe.names:
                 if name not in names and name not in _GLOBALS:
                     names[name] = value = variables.get(name)
                     shareable = self._walk(self._strings(value), variables, names) and shareable
@@ -214,7 +219,7 @@ def _recipe(text: str) -> _Recipe:
         names = frozenset(meta.find_undeclared_variables(tree))
     except TemplateSyntaxError:
         return _Recipe(frozenset(), None, True)
-    return _Recipe(names, _pieces(tree), not _BLIND.search(text))
+    return _Recipe(names, _pieces(tree), not _BLIND.search(text), bool(_LOOKUP.search(text)))
 
 
 def _pieces(tree: nodes.Template) -> tuple[tuple[bool, str], ...] | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ def resolver() -> Resolver:
         ("{{ host | no_such_filter }}", "SYNTAX", None),
         ("{{ 1 / 0 }}", "TEMPLATE", None),
         ("{{ host | ansible.builtin.from_json }}", "TEMPLATE", None),
-        ("{{ lookup('ansible.builtin.file', '/nonexistent') }}", "LOOKUP", None),
+        ("{{ lookup('file', '/nonexistent') }}", "LOOKUP", None),
     ],
 )
 def test_outcomes(resolver: Resolver, text: str, code: str, value: Any) -> None:
@@ -106,3 +107,17 @@ def test_expressions_of_the_specification(resolver: Resolver) -> None:
     assert resolver.holds("low <= high", {"low": 1, "high": 2}).value is True
     assert resolver.holds("low <= high", {"low": 3, "high": 2}).value is False
     assert resolver.holds("low <= high", {"low": 3}).code == "UNDEFINED"
+
+
+def test_settings_of_lookups_are_ingredients(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    text = trust_as_template("{{ lookup('file', first) }}")
+    resolver = Resolver(DataLoader(), ambient=["setting", "other"])
+    known = {"first": str(tmp_path / "a"), "setting": 1}
+    assert resolver.resolve(text, known).value == "a"
+    (tmp_path / "a").write_text("changed")
+    assert resolver.resolve(text, known).value == "a"
+    assert resolver.resolve(text, {**known, "setting": 2}).value == "changed"
+    missing = trust_as_template("{{ lookup('file', nosuch) }}")
+    assert resolver.resolve(missing, known).detail == "nosuch"

@@ -92,6 +92,7 @@ def collect(
         "certificates": _certificates(root, certificates),
         "records": parsed,
         "records_unreadable": unreadable,
+        "config_sets": _config_sets(root / "var/lib/hardened/config_set"),
         "cgroup_version": 2 if (root / "sys/fs/cgroup/cgroup.controllers").exists() else 1,
         "virtualization": _virtualization(root),
         "service_manager": "systemd" if (root / "run/systemd/system").is_dir() else "unknown",
@@ -240,6 +241,11 @@ def _certificates(root: Path, paths: list[str]) -> dict[str, str]:
         if blocks:
             found[name] = blocks
     return found
+
+
+def _config_sets(directory: Path) -> list[str]:
+    """Names of the configuration sets that are in place."""
+    return sorted(path.parent.name for path in directory.glob("*/manifest.json"))
 
 
 def _records(directory: Path) -> tuple[dict[str, Any], dict[str, str]]:

@@ -65,7 +65,7 @@ def table(rows: list[dict[str, Any]], ending: str = "Nothing was changed.") -> s
         where = "; ".join(part for part in (hosts_text(row), row.get("file", "")) if part)
         lines.append("")
         lines.append(f"{row['variable']:<{width}}  {row['code']:<{codes}}  {where}".rstrip())
-        lines.append(f"    {row['rule']}")
+        lines += [f"    {line}" for line in row["rule"].splitlines()]
         lines.append(f"    Fix: {row['fix']}")
     return "\n".join(lines)
 

@@ -233,6 +233,13 @@ options:
     description: How many previous sets are kept on the host.
     type: int
     default: 1
+  mode:
+    description:
+      - V(judge) compares the set and lets the checkers judge it, as check mode does, but nothing counts as changed. For a look before a
+        run, by way of C(module_defaults).
+    type: str
+    choices: [apply, judge]
+    default: apply
   contents:
     description: Filled in by the action plugin with the rendered files. Not for use in tasks.
     type: str
@@ -339,18 +346,22 @@ def main() -> None:
 
 
 def run(module: Any) -> None:
+    judging = module.params["mode"] == "judge"
     spec = to_spec(module.params)
     engine = Engine(spec, Systemd())
     error = None
     try:
-        engine.plan() if module.check_mode else engine.apply()
+        engine.plan() if module.check_mode or judging else engine.apply()
     except (ConfigSetError, OSError) as caught:
         error = caught
         engine.outcome.failed(error)
     masker = masker_for(spec, engine.outcome)
-    for warning in engine.outcome.warnings:
-        module.warn(masker.text(warning))
     result = to_result(engine.outcome, masker)
+    if judging:
+        result.update(changed=False, diff=[])
+    else:
+        for warning in engine.outcome.warnings:
+            module.warn(masker.text(warning))
     if error is None:
         module.exit_json(**result)
     else:

@@ -183,6 +183,11 @@ ansible_facts:
         records_unreadable:
           description: Name of each record that could not be read, with the reason.
           type: dict
+        config_sets:
+          description: Names of the sets of M(techsaas.hardened.config_set) that are in place.
+          type: list
+          elements: str
+          sample: [app-blue, app-green, app-listener]
         cgroup_version:
           description: Version of the control groups in use (1 also means hybrid).
           type: int

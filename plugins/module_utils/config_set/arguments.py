@@ -113,6 +113,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     },
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "keep": {"type": "int", "default": 1},
+    "mode": {"type": "str", "choices": ["apply", "judge"], "default": "apply"},
     "contents": {"type": "str", "no_log": True},
 }
 

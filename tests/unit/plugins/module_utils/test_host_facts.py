@@ -88,6 +88,14 @@ def test_facts(root: Path) -> None:
     assert facts["apt_lists"] is False
 
 
+def test_config_sets_are_those_that_are_in_place(root: Path) -> None:
+    for name, file in (("nginx", "manifest.json"), ("begun", "journal.json")):
+        directory = root / "var/lib/hardened/config_set" / name
+        directory.mkdir(parents=True)
+        (directory / file).touch()
+    assert collect([], [], True, root)["config_sets"] == ["nginx"]
+
+
 def test_a_private_key_stays_on_the_host(root: Path) -> None:
     facts = collect([], ["/etc/hardened/pki/host.crt", "/etc/none.crt"], True, root)
     assert facts["certificates"] == {"/etc/hardened/pki/host.crt": _CERTIFICATE}

@@ -89,7 +89,7 @@ def test_names_cannot_escape(hosts: Hosts, collector: str, host: str, service: s
         f"no JSON {token} \n<13>1 - {PRIMARY} sshd - - - forged",
     ):
         assert relp(hosts, CLIENT, frame(text, host=host, service=service), collector=collector) == "accepted"
-    wait_until(lambda: stored(hosts, token, collector), 5, "nothing is stored")
+    wait_until(lambda: stored(hosts, token, collector), "nothing is stored")
     assert all(path.startswith(f"{STORE}/{CLIENT}/") for path in stored(hosts, token, collector))
     assert all(line["host"] == CLIENT for line in hosts.found(token, collector).values())
 
@@ -105,7 +105,6 @@ def test_both_lines_are_json(hosts: Hosts, collector: str) -> None:
         assert relp(hosts, CLIENT, message, collector=collector) == "accepted"
     lines = wait_until(
         lambda: len(found) == 5 and found if (found := hosts.found(token, collector)) else None,
-        5,
         "lines lack",
     )
     assert set(lines) == {f"{CLIENT}/odd{number}.jsonl" for number in range(5)}
@@ -130,7 +129,6 @@ def test_rotation(hosts: Hosts, collector: str) -> None:
         lambda: (
             hosts.run(collector, f"grep -qF {first} {STORE}/{CLIENT}/rotated.jsonl", check=False).returncode
         ),
-        5,
         "same file",
     )
     relp(hosts, CLIENT, frame(f'{{"message": "{second}"}}', service="rotated"), collector=collector)
@@ -158,11 +156,9 @@ def test_one_collector_away(hosts: Hosts) -> None:
         hosts.run(CLIENT, send.format(1, 100))
         hosts.run(PRIMARY, "systemctl stop syslog.socket rsyslog.service")
         hosts.run(CLIENT, send.format(101, 200))
-        wait_until(
-            lambda: len(hosts.numbers(token, SECOND)) == count, 5, "the other collector lacks messages"
-        )
+        wait_until(lambda: len(hosts.numbers(token, SECOND)) == count, "the other collector lacks messages")
     finally:
         hosts.run(PRIMARY, "systemctl start syslog.socket rsyslog.service")
     wait_until(
-        lambda: len(hosts.numbers(token, PRIMARY)) == count, 30, "the collector that was away lacks messages"
+        lambda: len(hosts.numbers(token, PRIMARY)) == count, "the collector that was away lacks messages"
     )

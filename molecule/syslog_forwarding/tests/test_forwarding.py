@@ -91,11 +91,10 @@ def test_local_files(hosts: Hosts, host: str) -> None:
     hosts.run(host, f"logger -p auth.info {token}-auth; logger -p user.info {token}-user")
     wait_until(
         lambda: hosts.out(host, f"grep -c {token}-auth /var/log/auth.log || true") == "1",
-        5,
         "auth.log lacks it",
     )
     wait_until(
-        lambda: hosts.out(host, f"grep -c {token}-user /var/log/syslog || true") == "1", 5, "syslog lacks it"
+        lambda: hosts.out(host, f"grep -c {token}-user /var/log/syslog || true") == "1", "syslog lacks it"
     )
     assert hosts.out(host, f"grep -c {token}-auth /var/log/syslog || true") == "0"
     assert hosts.out(host, "stat -c '%a %U %G' /var/log/auth.log") == "640 root adm"
@@ -116,8 +115,10 @@ def test_strange_messages(hosts: Hosts, host: str) -> None:
     for message in strange:
         hosts.python(host, SEND.format(path=SOCKET, message=message.replace(b"%s", token.encode())))
     wait_until(
-        lambda: hosts.out("collector-12", f"grep -rF {token} /var/log/hardened | wc -l") == str(len(strange)),
-        10,
+        lambda: (
+            hosts.out("collector-12", f"grep -rhoE '{token}-[a-z0-9]+' /var/log/hardened | sort -u | wc -l")
+            == str(len(strange))
+        ),
         "lines lack",
     )
     files = hosts.out("collector-12", f"grep -rlF {token} /var/log/hardened").split()
@@ -146,7 +147,7 @@ def test_socket_outlives_rsyslog(hosts: Hosts, host: str) -> None:
 def test_nothing_is_sent_in_clear(hosts: Hosts, host: str) -> None:
     """A connection of rsyslog to the collector exists, and nothing listens for plain syslog there."""
     hosts.run(host, "logger connect")
-    wait_until(lambda: "rsyslogd" in hosts.out(host, "ss -Htnp dst :20514"), 5, "no connection")
+    wait_until(lambda: "rsyslogd" in hosts.out(host, "ss -Htnp dst :20514"), "no connection")
     assert "rsyslogd" not in hosts.out("collector-12", "ss -Hlunp; ss -Hltnp | grep -v :20514 || true")
 
 
@@ -173,18 +174,17 @@ class TestWithoutCollector:
         hosts.run(host, f"seq -f '{token} %.0f' {count} | logger -t waiting")
         wait_until(
             lambda: hosts.out(host, f"grep -c '{token} {count}$' /var/log/syslog || true") == "1",
-            10,
             "local logging waits",
         )
         assert time.monotonic() - began < 10
-        wait_until(lambda: hosts.out(host, "ls /var/spool/rsyslog"), 5, "nothing is on disk")
+        wait_until(lambda: hosts.out(host, "ls /var/spool/rsyslog"), "nothing is on disk")
         time.sleep(2)
         hosts.run(host, restart)
         hosts.run(host, f"logger -t waiting '{token} {count + 1}'")
         hosts.run("collector-12", "systemctl start syslog.socket rsyslog.service")
         # A kill takes the batch in hand with it: queue.dequeueBatchSize and queue.lowWatermark at most.
         tolerated = 12 if "-9" in restart else 0
-        wait_until(lambda: len(hosts.numbers(token)) >= count + 1 - tolerated, 40, "messages did not arrive")
+        wait_until(lambda: len(hosts.numbers(token)) >= count + 1 - tolerated, "messages did not arrive")
         missing = set(range(1, count + 2)) - hosts.numbers(token)
         print(f"{host}: {restart}: lost {sorted(missing)}")
 
@@ -195,21 +195,18 @@ class TestWithoutCollector:
         hosts.python(host, FLOOD.format(path=SOCKET, token=token, count=count))
         wait_until(
             lambda: hosts.out(host, f"grep -c {token} /var/log/syslog") == str(count),
-            30,
             "local logging waits",
         )
         after = word()
         hosts.run(host, f"logger -t flood {after}")
         wait_until(
             lambda: hosts.out(host, f"grep -c {after} /var/log/syslog || true") == "1",
-            5,
             "local logging waits",
         )
         hosts.run("collector-12", "systemctl start syslog.socket rsyslog.service")
         last = word()
         wait_until(
             lambda: hosts.run(host, f"logger -t flood {last}") and hosts.found(last),
-            60,
             "forwarding does not resume",
         )
 
@@ -221,7 +218,7 @@ class TestWithoutCollector:
             )
 
         # What waits on disk may be overtaken by what is new.
-        wait_until(lambda: stored() > 600, 40, "what the queue held did not arrive")
+        wait_until(lambda: stored() > 600, "what the queue held did not arrive")
         assert stored() < count, "the bound is not what was set"
 
 

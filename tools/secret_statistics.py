@@ -27,7 +27,8 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 # Costs are fifths of a bit, one character each.
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 STEP = 5
-PASSWORDS = 3000
+VOWELS = "aeiou"
+PASSWORDS, NAMES = 5000, 500
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
 
@@ -80,14 +81,28 @@ def main() -> None:
         for name, weight in LISTS.items():
             _count(counts, lists[name], weight)
     _write(
+        "skeletons.py",
+        "Cost of each letter after the one before it, for words without vowels",
+        _skeletons(counts),
+    )
+    _write(
         "trigrams.py",
         "Cost of each letter after the two before it, for words of five languages",
         _table(counts),
     )
-    usable = [word for word in lists["passwords"] if re.fullmatch(r"[!-\[\]-~]+", word) and '"' not in word]
+    names = lists["female_names"][:NAMES] + lists["male_names"][:NAMES]
+    usable = [
+        word
+        for word in lists["passwords"][:PASSWORDS] + names
+        if re.fullmatch(r"[!-\[\]-~]+", word) and '"' not in word
+    ]
     # Compressed, because it is not for reading: people's passwords are rude.
-    packed = base64.b64encode(zlib.compress(" ".join(usable[:PASSWORDS]).encode(), 9)).decode()
-    _write("common_passwords.py", f"The {PASSWORDS} most frequent passwords, compressed", packed)
+    packed = base64.b64encode(zlib.compress(" ".join(usable).encode(), 9)).decode()
+    _write(
+        "common_passwords.py",
+        f"The {PASSWORDS} most frequent passwords and {2 * NAMES} names, compressed",
+        packed,
+    )
 
 
 def _debian_words(folder: Path, source: Source) -> Iterator[str]:
@@ -147,6 +162,24 @@ def _table(counts: Counter[str]) -> str:
     )
 
 
+def _skeletons(counts: Counter[str]) -> str:
+    """Vowels are passed over: what follows a pair of letters stands for what follows the first, as often as they do."""
+    pairs: Counter[str] = Counter()
+    for trigram, count in counts.items():
+        first, second, third = tuple(trigram)
+        if second == "^" or (second not in VOWELS and third not in VOWELS):
+            pairs[second + third] += count
+        elif second in VOWELS and first not in VOWELS and third not in VOWELS:
+            pairs[first + third] += count
+    singles: Counter[str] = Counter()
+    for pair, count in pairs.items():
+        singles[pair[1]] += count
+    # The first letter of these trigrams does not matter.
+    trigrams = Counter({"^" + pair: count for pair, count in pairs.items()})
+    whole = sum(singles.values())
+    return "".join(_context("^" + last, trigrams, pairs, singles, whole) for last in "^" + LETTERS)
+
+
 def _context(
     context: str, trigrams: Counter[str], pairs: Counter[str], singles: Counter[str], whole: float
 ) -> str:
@@ -168,9 +201,9 @@ def _context(
 
 
 def _write(name: str, title: str, data: str) -> None:
-    used = (*SOURCES, ZXCVBN) if name == "trigrams.py" else (ZXCVBN,)
+    used = (*SOURCES, ZXCVBN) if name != "common_passwords.py" else (ZXCVBN,)
     lines = [f"{s.package} {s.version} ({s.licence}): {s.what}" for s in used]
-    notice = [] if name == "trigrams.py" else ["", ZXCVBN_NOTICE]
+    notice = [] if name != "common_passwords.py" else ["", ZXCVBN_NOTICE]
     wrapped = "\n".join(textwrap.wrap(data, 108))
     head = "\n".join(
         [

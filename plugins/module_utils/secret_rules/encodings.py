@@ -76,11 +76,11 @@ def known_digest(value: str) -> bool:
 
 @functools.cache
 def _digests(size: int) -> frozenset[bytes]:
-    """Digests of everybody's passwords, also capitalised, also with the line break that echo adds."""
+    """Digests of everybody's passwords, also capitalised, with a usual ending, or with the line break that echo adds."""
     # Only who needs it pays for it.
     from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rules import common_passwords
 
     words = zlib.decompress(base64.b64decode(common_passwords.DATA)).split() + [m.encode() for m in MARKERS]
     new = getattr(hashlib, _DIGESTS[size])
-    forms = (form for word in words for form in (word, word.capitalize()))
-    return frozenset(new(text).digest() for form in forms for text in (form, form + b"\n"))
+    forms = {form for word in words for form in (word, word.capitalize())}
+    return frozenset(new(form + ending).digest() for form in forms for ending in (b"", b"1", b"123", b"\n"))

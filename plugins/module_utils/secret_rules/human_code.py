@@ -70,8 +70,21 @@ def trigrams() -> list[int]:
     # Only who needs it pays for it.
     from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rules import trigrams
 
+    return _costs(trigrams.DATA)
+
+
+@functools.cache
+def skeletons() -> list[int]:
+    """The same for words without vowels."""
+    from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rules import skeletons
+
+    # There the letter before the last does not matter.
+    return _costs(skeletons.DATA) * 27
+
+
+def _costs(data: str) -> list[int]:
     value_of = {char: number * STEP // _TABLE_STEP for number, char in enumerate(_TABLE_DIGITS)}
-    return [value_of[char] for char in trigrams.DATA if char != "\n"]
+    return [value_of[char] for char in data if char != "\n"]
 
 
 @functools.cache
@@ -94,9 +107,9 @@ def _character(char: str, leet: float, case: Case) -> Character:
     return Character(number, plain + case.lower, plain + case.first_lower, MANY)
 
 
-def words_cost(value: str, leet: float, case: Case) -> int:
+def words_cost(value: str, leet: float, case: Case, without_vowels: bool = False) -> int:
     """Cost of the cheapest way to type it."""
-    costs, table = trigrams(), characters(leet, case)
+    costs, table = skeletons() if without_vowels else trigrams(), characters(leet, case)
     # Cheapest so far if the last character went on with a word, began one, or was outside of words.
     on, first, outside = MANY, MANY, 0
     before = last = 0

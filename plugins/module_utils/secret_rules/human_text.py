@@ -34,8 +34,10 @@ _GO_ON, _TO_WORD, _TO_OUTSIDE = map(cost, (0.93, 0.04, 0.03))
 _EVIDENCE = 16 * STEP
 # Bits a character by which the first look may be wrong: it knows neither leet nor capitals well.
 _NEAR = 1.2 * STEP
-# Two bits say which of the codes it is.
-_CHOICE = 2 * STEP
+# Three bits say which of the codes it is.
+_CHOICE = 3 * STEP
+_VOWELS = re.compile("[aeiou]", re.IGNORECASE)
+_MIXED = re.compile("[a-z].*[A-Z]|[A-Z].*[a-z]", re.DOTALL)
 _LEET = re.compile(r"(?:[0-9@$!|+(].*){3}", re.DOTALL)
 _HEX_WORDS = re.compile(
     "dead|beef|cafe|babe|face|feed|fade|code|c0de|d00d|b00b|b00c|ba5e|ba11|1337|ab1e|f00d|decade|facade|b0b0|0ff1ce"
@@ -47,18 +49,42 @@ _Way = tuple[float, int]
 def is_human_text(value: str) -> bool:
     if _is_hex_speak(value):
         return True
-    bits = math.log2(alphabet.size(value))
+    bits = math.log2(_size(value))
     limit = len(value) * bits * STEP - MARGIN
-    excess = words_cost(value, SELDOM, NO_CASE) + case_cost(value) - limit
+    case = case_cost(value)
+    excess = words_cost(value, SELDOM, NO_CASE) + case - limit
     if excess <= 0:
+        return True
+    if len(_VOWELS.findall(value)) <= 0.05 * len(value) and _is_skeleton(value, limit - _CHOICE):
         return True
     if excess > _NEAR * len(value):
         return False
-    cases = (NO_CASE,) if value.islower() or value.isupper() else (CAPITALISED, ANY_CASE)
+    return _is_unusual_text(value, limit - _CHOICE, case) or any(
+        _is_partly_human(value, bits, case) for case in _cases(value)
+    )
+
+
+def _size(value: str) -> int:
+    # What mixes capitals and small letters without a digit comes from a generator that knows digits, if from any.
+    return max(alphabet.size(value), 62) if _MIXED.search(value) else alphabet.size(value)
+
+
+def _cases(value: str) -> tuple[Case, ...]:
+    return (NO_CASE,) if value.islower() or value.isupper() else (CAPITALISED, ANY_CASE)
+
+
+def _is_unusual_text(value: str, limit: float, case: int) -> bool:
+    """In capitalised words or random case, in leet, or backwards."""
     leets = (SELDOM, SOMETIMES, OFTEN) if _LEET.search(value) else (SELDOM,)
-    if any(words_cost(value, leet, case) + _CHOICE <= limit for leet in leets for case in cases):
-        return True
-    return any(_is_partly_human(value, bits, case) for case in cases)
+    backwards = value[::-1]
+    return any(words_cost(value, leet, style) <= limit for leet in leets for style in _cases(value)) or any(
+        words_cost(backwards, leet, NO_CASE) + case <= limit for leet in leets
+    )
+
+
+def _is_skeleton(value: str, limit: float) -> bool:
+    """Words without their vowels."""
+    return any(words_cost(value, SELDOM, style, without_vowels=True) <= limit for style in _cases(value))
 
 
 def _is_hex_speak(value: str) -> bool:

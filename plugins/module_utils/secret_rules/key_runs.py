@@ -25,6 +25,11 @@ _NEAR = re.compile(r"[a-z]{4,}")
 
 
 def is_sequence(value: str) -> bool:
+    """Also where two sequences take turns, as two hands do."""
+    return _is_one_sequence(value) or (_is_one_sequence(value[::2]) and _is_one_sequence(value[1::2]))
+
+
+def _is_one_sequence(value: str) -> bool:
     """8 in a row, or so much of the value in shorter runs that chance does not explain it; more of both in hexadecimal."""
     is_hex = alphabet.size(value) <= 16
     codes = list(map(ord, value))

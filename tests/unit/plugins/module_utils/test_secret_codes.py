@@ -39,8 +39,9 @@ def test_case_is_a_code(length: int) -> None:
     assert sum(2 ** (-human_code.case_cost(value) / human_code.STEP) for value in mixed) <= 1
 
 
-def test_every_context_of_the_table_is_a_code() -> None:
-    costs = human_code.trigrams()
+@pytest.mark.parametrize("table", [human_code.trigrams, human_code.skeletons])
+def test_every_context_of_a_table_is_a_code(table: Callable[[], list[int]]) -> None:
+    costs = table()
     assert len(costs) == 27 * 27 * 26
     for start in range(0, len(costs), 26):
         assert 0.5 < sum(2 ** (-cost / human_code.STEP) for cost in costs[start : start + 26]) <= 1

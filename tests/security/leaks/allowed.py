@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The places where a secret may be in clear: exact path, mode, owner, and which secret. See docs/secrets_leaks.md."""
+
+from __future__ import annotations
+
+import re
+
+VARIABLES = {
+    "SECRET_KEY": "app_secret_key",
+    "ADMIN_API_KEY": "app_admin_api_key",
+    "DATABASE_PASSWORD": "postgres_app_password",
+}
+NAMES = "|".join(VARIABLES)
+PLACES = (
+    # For the container's user; there while the slot's unit is up.
+    (re.compile(rf"/run/hardened-app/(?:blue|green|migrate)/({NAMES})"), "400 1000:1000"),
+    # systemd's own, from which the unit takes the copies.
+    (re.compile(rf"/run/credentials/hardened-app@(blue|green)\.service/app-\1\.({NAMES})"), "400 0:0"),
+)
+
+
+def allowed(path: str, attributes: str, canary: str) -> bool:
+    """Whether a file on a host may hold the secret of this name, whatever generation of it."""
+    for pattern, wanted in PLACES:
+        if match := pattern.fullmatch(path):
+            return attributes == wanted and VARIABLES[match[match.lastindex or 0]] == canary
+    return False

@@ -209,7 +209,7 @@ def _random(form: str, length: int) -> str:
     if form == "hex":
         return secrets.token_hex(length)[:length]
     if form == "alnum":
-        return "".join(secrets.choice(_ALNUM) for _ in range(length))
+        return "".join(secrets.choice(_ALNUM) for _index in range(length))
     raw = secrets.token_bytes(length)
     encoded = base64.urlsafe_b64encode(raw) if form == "urlsafe" else base64.b64encode(raw)
     return encoded.decode("ascii")[:length]

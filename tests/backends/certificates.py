@@ -15,13 +15,22 @@ from cryptography.x509.oid import NameOID
 
 def issue(directory: Path) -> None:
     """Writes ca.pem, server.pem, and server.key."""
-    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _index in range(2))
     authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
-    ca = _builder(authority, authority, ca_key).add_extension(
-        x509.BasicConstraints(True, None), critical=True
+    ca = (
+        _builder(authority, authority, ca_key)
+        .add_extension(x509.BasicConstraints(True, None), critical=True)
+        .add_extension(_may_sign_certificates(), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
     )
-    server = _builder(x509.Name([]), authority, key).add_extension(
-        x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=True
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    server = (
+        _builder(x509.Name([]), authority, key)
+        .add_extension(address, critical=True)
+        # Python 3.13 and newer insist on it.
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
+        )
     )
     for name, builder in (("ca", ca), ("server", server)):
         signed = builder.sign(ca_key, hashes.SHA256())
@@ -31,6 +40,14 @@ def issue(directory: Path) -> None:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
+
+
+def _may_sign_certificates() -> x509.KeyUsage:
+    names = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign "
+        "crl_sign encipher_only decipher_only"
+    ).split()
+    return x509.KeyUsage(**{name: name == "key_cert_sign" for name in names})
 
 
 def _builder(

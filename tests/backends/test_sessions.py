@@ -63,7 +63,7 @@ def test_processes_that_are_forked_off_use_the_login_and_not_the_connection(
     backend.read(Name("many_0"))
     before = logins(bao)
     children = []
-    for _ in range(4):
+    for _index in range(4):
         child = os.fork()
         if child == 0:
             status = 1

@@ -30,8 +30,8 @@ class OpenBao(RemoteBackend):
 
     def connect(self) -> Any:
         settings = self.settings
-        hvac = library("hvac", settings.backend)
         token, role_id, secret_id = self._credentials()
+        hvac = library("hvac", settings.backend)
         check_url(settings.url)
         check_ca_file(settings.ca_file)
         client = hvac.Client(

@@ -130,7 +130,7 @@ class RemoteBackend:
     def untrusted(self, error: BaseException) -> SecretProblem:
         text = str(error)
         why = "its certificate is not by a known authority or has ended"
-        if "ostname mismatch" in text or "doesn't match" in text:
+        if "mismatch" in text or "doesn't match" in text:
             why = "its certificate is for another name"
         elif "CERTIFICATE_VERIFY_FAILED" not in text:
             why = "it does not speak TLS as it should"

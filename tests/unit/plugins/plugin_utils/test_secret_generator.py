@@ -409,7 +409,7 @@ def test_a_lock_that_stays_is_told(safe: Safe) -> None:
 @pytest.mark.parametrize("form", secret_generator.FORMATS)
 @pytest.mark.parametrize("length", [32, 64])
 def test_every_format_passes_the_rules(form: str, length: int) -> None:
-    values = {secret_generator.generate(form, length) for _ in range(20)}
+    values = {secret_generator.generate(form, length) for _index in range(20)}
     assert len(values) == 20 and {len(value) for value in values} == {length}
     assert not any(findings(value) for value in values)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that docs/secrets_strength.md claims, measured anew: pytest -n 0 -s tests/security (about six minutes)."""
+"""Everything that docs/secrets_strength.md claims, measured anew: pytest -n 0 -s with this file (six minutes)."""
 
 from __future__ import annotations
 

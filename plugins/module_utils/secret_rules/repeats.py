@@ -28,21 +28,18 @@ def repeats(value: str) -> bool:
 
 def reused(secrets: Mapping[str, Iterable[str]]) -> list[tuple[str, str]]:
     """Pairs of names whose values are equal, or derived from each other; a name may have many values."""
-    owners: dict[str, tuple[str, str]] = {}
+    owners: dict[str, tuple[str]] = {}
     pairs: dict[tuple[str, str], None] = {}
     for name, values in secrets.items():
         for value in dict.fromkeys(values):
+            # Told from the others by its identity.
+            me = (name,)
             folded = value.casefold()
-            for form in (folded, folded[::-1]):
-                for start in range(max(1, len(form) - _SHARED + 1)):
-                    part = form[start : start + _SHARED]
-                    if len(part) < _SHARED and len(part) < len(form):
-                        continue
-                    owner = (
-                        owners.setdefault(part, (name, value))
-                        if form is folded
-                        else owners.get(part, (name, value))
-                    )
-                    if owner[1] != value or owner[0] != name:
-                        pairs[(owner[0], name)] = None
+            found = [owners.setdefault(part, me) for part in _parts(folded)]
+            found += [owners.get(part, me) for part in _parts(folded[::-1])]
+            pairs.update(dict.fromkeys((owner[0], name) for owner in found if owner is not me))
     return list(pairs)
+
+
+def _parts(text: str) -> list[str]:
+    return [text[start : start + _SHARED] for start in range(max(1, len(text) - _SHARED + 1))]

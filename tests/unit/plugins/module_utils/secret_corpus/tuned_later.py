@@ -17,6 +17,7 @@ from ansible_collections.techsaas.hardened.tests.unit.plugins.module_utils.secre
 
 _LENGTH = 32
 _COMMON = "baseball superman michelle jordan23 starwars whatever1 ashley corvette mustang1 chelsea liverpool".split()
+_READABLE = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789"  # pragma: allowlist secret
 _MONTHS = "January February March April May June July August September October November December".split()
 _NUMBERS = "One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen".split()
 
@@ -139,9 +140,7 @@ def _two_hands(rng: Random) -> str:
 
 
 def _word_then_random(rng: Random) -> str:
-    tail = "".join(
-        rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789") for _place in range(8)
-    )
+    tail = "".join(rng.choice(_READABLE) for _place in range(8))
     return _grow(rng, lambda r: r.choice(HELD_ENGLISH) + "-") + tail
 
 

@@ -15,6 +15,7 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec 
     Specification,
     SpecificationError,
 )
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.fleet_checks import report_groups
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.fleet_validator import FleetValidator
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.specification_files import (
     ROOT,
@@ -79,7 +80,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         resolver = Resolver(self._loader, ambient=settings)
         validator = FleetValidator(spec, resolver, shared, options["required"], groups["all"])
         wanted = options["required_groups"]
-        validator.groups(groups, spec.required_groups if wanted is None else wanted)
+        needed = spec.required_groups if wanted is None else wanted
+        report_groups(validator.report, groups, spec.groups, needed)
         for host in options["hosts"] or groups["all"]:
             if host in hostvars:
                 validator.host(str(host), hostvars.raw_get(host))

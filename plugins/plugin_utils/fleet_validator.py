@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.techsaas.hardened.plugins.module_utils.guide import UNKNOWN_VALUE
 from ansible_collections.techsaas.hardened.plugins.module_utils.known_names import NameIndex, labels
 from ansible_collections.techsaas.hardened.plugins.module_utils.problem_report import Report
-from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import Finding, reused
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import Finding
 from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import (
     MISSING,
     Option,
@@ -22,6 +22,7 @@ from ansible_collections.techsaas.hardened.plugins.plugin_utils.clear_secrets im
     SecretFinder,
     inventory_files,
 )
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.fleet_checks import report_reused
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.host_scope import Scope
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.resolve_failure import LATER, UNSET, Outcome
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.rule_judge import RuleJudge
@@ -77,21 +78,6 @@ class FleetValidator:
             for variable, line in finder.in_file(path):
                 self.report.add(variable, *CLEAR[:3], file=f"{path}:{line}")
 
-    def groups(self, groups: Mapping[str, Sequence[str]], required: Iterable[str]) -> None:
-        for name in required:
-            subject = f"group {name}"
-            if name not in groups:
-                others = [group for group in groups if group not in ("all", "ungrouped", *self._spec.groups)]
-                meant = nearest(name, others)
-                fix = (
-                    f"did you mean it with {meant}?"
-                    if meant
-                    else "add it to the inventory, with at least one host"
-                )
-                self.report.add(subject, "MISSING_GROUP", "must be in the inventory", fix)
-            elif not groups[name]:
-                self.report.add(subject, "EMPTY_GROUP", "must have a host", "put at least one host into it")
-
     def host(self, name: str, raw: Mapping[str, Any]) -> None:
         scope = self._scope(tuple(raw.get("group_names") or ()))
         variables: dict[str, Any] = {}
@@ -107,7 +93,7 @@ class FleetValidator:
             judged = self._judged.get((id(option), id(value), False))
             resolved = value
             if judged is None or option.name in scope.needed:
-                variables = variables or {**self._shared, **scope.defaults, **raw}
+                variables = variables or self._variables(scope, raw)
                 found, resolved = self._judge(scope, option, value, variables)
                 if option.name in scope.needed:
                     values[option.name] = resolved
@@ -121,26 +107,22 @@ class FleetValidator:
                 self._secret(option, resolved, value, variables, name)
         self._relate(scope, values, name, raw)
         for rule in scope.rules:
-            variables = variables or {**self._shared, **scope.defaults, **raw}
+            variables = variables or self._variables(scope, raw)
             broken = self._rules.finding(rule, scope.named, variables, unusable)
             if broken is not None:
                 self._add(rule.variable, broken, name, raw.get(rule.variable))
         self._strangers(name, raw)
 
+    def _variables(self, scope: Scope, raw: Mapping[str, Any]) -> dict[str, Any]:
+        variables = {**self._shared, **scope.defaults, **raw}
+        # Ansible makes it anew for each host; as the same object, it lets hosts share what is made of it.
+        common = self._shared.get("inventory_dir")
+        if common is not None and variables["inventory_dir"] == common:
+            variables["inventory_dir"] = common
+        return variables
+
     def reused_secrets(self) -> None:
-        for first, second in reused({name: values.keys() for name, values in self._secrets.items()}):
-            hosts = sorted(
-                {host for owner in (first, second) for seen in self._secrets[owner].values() for host in seen}
-            )
-            other = "another host's value" if first == second else f"{first}"
-            for host in hosts:
-                self.report.add(
-                    second,
-                    "REUSED",
-                    f"must have nothing in common with {other}",
-                    "generate each secret for itself: openssl rand -base64 48",
-                    host,
-                )
+        report_reused(self.report, self._secrets)
 
     def _scope(self, group_names: tuple[str, ...]) -> Scope:
         scope = self._scopes.get(group_names)

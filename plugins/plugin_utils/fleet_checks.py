@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a fleet as a whole, and with no single host."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
+
+from ansible_collections.techsaas.hardened.plugins.module_utils.problem_report import Report
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import reused
+from ansible_collections.techsaas.hardened.plugins.module_utils.value_check import nearest
+
+
+def report_groups(
+    report: Report, groups: Mapping[str, Sequence[str]], known: Container[str], required: Iterable[str]
+) -> None:
+    """`known` names the groups of the specification, which none of them can have been meant to be."""
+    for name in required:
+        subject = f"group {name}"
+        if name not in groups:
+            others = [group for group in groups if group not in ("all", "ungrouped") and group not in known]
+            meant = nearest(name, others)
+            fix = (
+                f"did you mean it with {meant}?"
+                if meant
+                else "add it to the inventory, with at least one host"
+            )
+            report.add(subject, "MISSING_GROUP", "must be in the inventory", fix)
+        elif not groups[name]:
+            report.add(subject, "EMPTY_GROUP", "must have a host", "put at least one host into it")
+
+
+def report_reused(report: Report, secrets: Mapping[str, Mapping[str, Set[str]]]) -> None:
+    """`secrets` gives, for each variable, its values and the hosts that have them."""
+    for first, second in reused({name: values.keys() for name, values in secrets.items()}):
+        hosts = sorted(
+            {host for owner in (first, second) for seen in secrets[owner].values() for host in seen}
+        )
+        other = "another host's value" if first == second else f"{first}"
+        for host in hosts:
+            report.add(
+                second,
+                "REUSED",
+                f"must have nothing in common with {other}",
+                "generate each secret for itself: openssl rand -base64 48",
+                host,
+            )

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import yaml
@@ -87,6 +87,32 @@ def proof(name: str, value: str) -> list[dict[str, Any]]:
     digest = hashlib.sha256(value.encode()).hexdigest()
     mine = {"mine": "{{ " + lookup(name) + " }}"}
     return [{"ansible.builtin.assert": {"that": f"mine | hash('sha256') == '{digest}'"}, "vars": mine}]
+
+
+def settings(**options: Any) -> dict[str, Any]:
+    """The inventory's variables for options of the lookup."""
+    return {f"hardened_secrets_{name}": value for name, value in options.items()}
+
+
+class Failure(NamedTuple):
+    """A case: the code and some words that a lookup must end with, under which options, variables, and name."""
+
+    code: str
+    words: str
+    options: Mapping[str, Any] = {}
+    environment: Mapping[str, str] = {}
+    name: str = "api"
+
+    def tasks(self, case: str, **places: Any) -> list[dict[str, Any]]:
+        """A lookup that fails, and a look at how it did."""
+        filled = {k: v.format(**places) if isinstance(v, str) else v for k, v in self.options.items()}
+        attempt = proof(self.name, "")[0]
+        attempt["vars"].update(settings(**filled))
+        that = [f"'{self.code}: ' in it.msg", f"'{self.words}' in it.msg"]
+        return [
+            {"name": case, **attempt, "register": "it", "ignore_errors": True},
+            {"name": f"how it failed: {case}", "ansible.builtin.assert": {"that": that}},
+        ]
 
 
 def leaks(output: str, canaries: Mapping[str, str]) -> list[str]:

@@ -16,7 +16,7 @@ from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_backends.
 )
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_backends.openbao import OpenBao
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_backends.settings import Settings
-from ansible_collections.techsaas.hardened.tests.backends.playbook import Site, lookup
+from ansible_collections.techsaas.hardened.tests.backends.playbook import Site, lookup, settings
 from ansible_collections.techsaas.hardened.tests.backends.servers import Aws, Bao, silent
 
 COUNT = 100
@@ -129,12 +129,7 @@ def test_each_host_s_task_logs_in_once_however_many_secrets_it_reads(
     site.hosts = 4
     all_of_them = "+".join(f"({lookup(f'many_{number}')} | length)" for number in range(10))
     before = logins(bao)
-    variables = {
-        "hardened_secrets_backend": "openbao",
-        "hardened_secrets_url": bao.url,
-        "hardened_secrets_ca_file": str(bao.ca_file),
-        "hardened_secrets_path": "production",
-    }
+    variables = settings(backend="openbao", url=bao.url, ca_file=str(bao.ca_file), path="production")
     environment = {"HARDENED_SECRETS_ROLE_ID": bao.role_id, "HARDENED_SECRETS_SECRET_ID": bao.secret_id}
     task = {"ansible.builtin.assert": {"that": f"{all_of_them} > 0"}}
     status, output = site.run([task, task], variables, environment)

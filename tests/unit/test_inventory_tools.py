@@ -116,9 +116,9 @@ def test_files_that_concern_nobody_are_not_read(tmp_path: Path) -> None:
         assert [row.startswith(f"{path}:2: app_secret_key CLEAR_SECRET") for row in found] == [True] * seen
 
 
-def _check(tmp_path: Path, *arguments: str, password: str = "password") -> tuple[int, str]:
+def _check(tmp_path: Path, *arguments: str, given: str = "password") -> tuple[int, str]:
     (tmp_path / "password").write_text("not the one\n")
-    env = {**os.environ, "ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / password), "LC_ALL": "C.UTF-8"}
+    env = {**os.environ, "ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / given), "LC_ALL": "C.UTF-8"}
     command = [sys.executable, str(_ROOT / "tools/check_environment.py"), *arguments]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
@@ -144,11 +144,11 @@ def test_an_encrypted_file_without_its_password_hides_no_other_problem(tmp_path:
 
 def test_a_password_file_that_does_not_exist_hides_no_other_problem(tmp_path: Path) -> None:
     wrong = str(tmp_path / "nosuch")
-    for given, password in (
+    for options, file in (
         (["--vault-password-file", wrong], "password"),
         ([f"--vault-id=x@{wrong}"], "nosuch"),
     ):
-        code, output = _check(tmp_path, "production", *given, "-e", "app_pids=many", password=password)
+        code, output = _check(tmp_path, "production", *options, "-e", "app_pids=many", given=file)
         assert code == 1
         assert "inventories/production/group_vars/all/secrets.yml  VAULT" in output
         assert "app_pids               TYPE" in output

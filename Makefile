@@ -22,8 +22,8 @@ export DEBIAN
 QUICK_SCENARIOS ?= single_host
 SCENARIO ?= default
 SCENARIOS = $(filter-out shared,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
-# These try their role on both Debian releases in one fleet; the others are run once for each.
-ON_BOTH := app config_set container_runtime log_collector pki postgres
+# Run once: both Debian releases are in their fleet, or make no difference. The others are run on each.
+ONCE := app config_set container_runtime leaks log_collector pki postgres secrets_backends
 
 .PHONY: help
 help: ## List the targets
@@ -62,12 +62,12 @@ lab-env: venv ## Print shell assignments for tools that look at the lab from out
 .PHONY: test test-all
 test: setup ## All checks that a change must pass: lint, unit, sanity, api, the whole fleet
 	@tools/steps.sh lint unit sanity api $(addprefix molecule-,default $(QUICK_SCENARIOS))
-test-all: test ## test, then every Molecule scenario on Debian 12 and on 13
-	@DEBIAN= tools/steps.sh $(addprefix molecule-,$(filter $(ON_BOTH),$(SCENARIOS)))
+test-all: test ## test, then what is slow, and every Molecule scenario on Debian 12 and on 13
+	@DEBIAN= tools/steps.sh strength backends $(addprefix molecule-,$(filter $(ONCE),$(SCENARIOS)))
 	@for debian in 12 13; do \
-	  DEBIAN=$$debian tools/steps.sh $(addprefix molecule-,$(filter-out $(ON_BOTH),$(SCENARIOS))); done
+	  DEBIAN=$$debian tools/steps.sh $(addprefix molecule-,$(filter-out $(ONCE),$(SCENARIOS))); done
 
-.PHONY: lint unit sanity api molecule bench
+.PHONY: lint unit sanity api strength backends molecule bench
 lint: venv ## Style, types, YAML, Ansible rules and committed secrets
 	@tools/lint.sh
 unit: venv ## Unit tests and the house rules for roles
@@ -76,6 +76,10 @@ sanity: venv ## ansible-test sanity, in a copy below .cache
 	@tools/sanity.sh
 api: setup ## Tests of the example API
 	@cd examples/reference_api && $(UV_RUN) mypy && $(UV_RUN) pytest -n 2 --dist loadfile
+strength: venv ## The rule for secrets: 100,000 outputs of each generator, and whole corpora of weak ones
+	@$(PYTEST) -n 0 -s tests/security/test_secret_strength.py
+backends: venv ## The secrets backends against real servers (fetches 130 MB the first time)
+	@tests/backends/run.sh
 molecule: setup ## One Molecule scenario: make molecule SCENARIO=postgres DEBIAN=12
 	@molecule test --scenario-name $(SCENARIO)
 molecule-%: setup

@@ -63,7 +63,7 @@ def main() -> int:
     print(f"\nWhat took how long:\n{stages.table()}")
     edge = next(host.name for host in fleet.hosts if "edge" in host.groups)
     domain = str(inventory.read(LAB)["hardened_domain"])
-    print(usage.text(inventory.directory(LAB), domain, fleet.addresses()[edge]))
+    print(usage.text(inventory.secrets_file(LAB), domain, fleet.addresses()[edge]))
     return 0
 
 

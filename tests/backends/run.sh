@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests of the secrets backends against real servers. They and the client libraries (130 MB to fetch) come into an
 # environment of their own below .cache, which sees .venv too; the hashes of requirements.txt are enforced.
-#   tests/backends/run.sh [pytest options]
+#   tests/backends/run.sh [pytest options and files, tests/backends unless said otherwise]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -16,4 +16,7 @@ if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ]; then
     echo "$stamp" >"$venv/.stamp"
 fi
 export LC_ALL=C.UTF-8 ANSIBLE_COLLECTIONS_PATH=$PWD/.cache/collections
-exec "$venv/bin/python" -m pytest -n 0 tests/backends "$@"
+# The caller's own pytest is not meant, nor is where it stands.
+unset PYTEST_ADDOPTS
+case " $* " in *.py*) files=() ;; *) files=(tests/backends) ;; esac
+exec "$venv/bin/python" -m pytest -n 0 "${files[@]}" "$@"

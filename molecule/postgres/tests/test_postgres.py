@@ -46,10 +46,8 @@ class Secret(str):
 
 @pytest.fixture(scope="session")
 def password() -> str:
-    secrets = inventory.directory(FLEET.name) / "group_vars" / "all" / "secrets.yml"
-    shown = subprocess.run(
-        ["ansible-vault", "view", secrets], text=True, capture_output=True, check=True
-    ).stdout
+    view = ["ansible-vault", "view", str(inventory.secrets_file(FLEET.name))]
+    shown = subprocess.run(view, text=True, capture_output=True, check=True).stdout
     return Secret(yaml.safe_load(shown)["postgres_app_password"])
 
 

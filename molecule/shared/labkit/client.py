@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,8 +57,7 @@ class Client:
 
     @cached_property
     def secrets(self) -> dict[str, str]:
-        file = self.inventory / "group_vars" / "all" / "secrets.yml"
-        view = [str(paths.VENV_BIN / "ansible-vault"), "view", str(file)]
+        view = [str(paths.VENV_BIN / "ansible-vault"), "view", str(inventory.secrets_file(self.fleet.name))]
         clear = subprocess.run(view, cwd=paths.CHECKOUT, capture_output=True, text=True, check=True).stdout
         loaded: dict[str, str] = yaml.safe_load(clear)
         return loaded
@@ -92,8 +92,9 @@ class Client:
 
     def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a verb as an operator would; its output is in the result, whatever its exit code."""
+        # By this very Python, which may have the libraries of the secrets backends.
         command = [
-            str(paths.VENV_BIN / "ansible-playbook"),
+            *(sys.executable, "-m", "ansible", "playbook"),
             "-i",
             str(self.inventory),
             f"playbooks/{name}",
@@ -103,6 +104,8 @@ class Client:
             **os.environ,
             "ANSIBLE_CONFIG": str(paths.CHECKOUT / "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "1",
+            # Molecule forces colours on, which are in the way of reading.
+            "ANSIBLE_FORCE_COLOR": "false",
         }
         return subprocess.run(
             command, cwd=paths.CHECKOUT, env=environment, capture_output=True, text=True, check=False

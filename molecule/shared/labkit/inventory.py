@@ -24,6 +24,11 @@ def directory(fleet_name: str) -> Path:
     return LAB_INVENTORY if fleet_name == LAB else paths.STATE / fleet_name / "inventory"
 
 
+def secrets_file(fleet_name: str) -> Path:
+    """Where the fleet's secrets are, encrypted; the inventory's variables look them up there."""
+    return directory(fleet_name) / ".secrets" / "secrets.yml"
+
+
 def write(fleet: Fleet, addresses: dict[str, str], variables: dict[str, Any]) -> Path:
     """Complete the fleet's inventory; `variables` are what the lab's services add, such as the image's digest."""
     target = directory(fleet.name)
@@ -47,12 +52,13 @@ def write(fleet: Fleet, addresses: dict[str, str], variables: dict[str, Any]) ->
     }
     if fleet.name != LAB:
         # Molecule adds an inventory of its own, in front of which this one is no longer "the" inventory's directory.
-        variables = {"pki_directory": str(target / ".pki"), **variables}
+        beside = {"pki_directory": ".pki", "hardened_secrets_file": ".secrets/secrets.yml"}
+        variables = {**{name: str(target / path) for name, path in beside.items()}, **variables}
     document = {"all": {"hosts": hosts, "children": groups, "vars": {**connection, **variables}}}
     (target / "generated.yml").write_text(
         HEADER + yaml.safe_dump(document, sort_keys=False), encoding="utf-8"
     )
-    _ensure_secrets(group_vars / "secrets.yml")
+    _ensure_secrets(secrets_file(fleet.name))
     return target
 
 
@@ -66,6 +72,7 @@ def read(fleet_name: str) -> dict[str, Any]:
 def _ensure_secrets(path: Path) -> None:
     if path.exists():
         return
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     clear = yaml.safe_dump({name: secrets.token_urlsafe(48) for name in SECRETS})
     identity = ["--vault-id", f"lab@{vault.password_file()}", "--encrypt-vault-id", "lab"]
     # Through standard input and output: the clear text never touches the disk.

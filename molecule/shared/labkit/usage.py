@@ -30,12 +30,11 @@ Then try:
 """
 
 
-def text(inventory: Path, domain: str, address: str) -> str:
-    secrets = (inventory / "group_vars" / "all" / "secrets.yml").relative_to(paths.CHECKOUT)
+def text(secrets: Path, domain: str, address: str) -> str:
     values: Mapping[str, object] = {
         "domain": domain,
         "address": address,
         "checkout": paths.CHECKOUT,
-        "secrets": secrets,
+        "secrets": secrets.relative_to(paths.CHECKOUT),
     }
     return TEXT.format(**values)

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +148,30 @@ def test_a_release_that_fails_changes_nothing(
         while not host.get(host.idle).startswith("200 "):
             assert time.monotonic() < deadline
             time.sleep(0.5)
+    assert changes(converge(client)) == {0}
+
+
+def test_an_application_that_reads_no_files_gets_a_secret_by_the_shim(
+    client: Client, hosts: list[Any], tmp_path: Path
+) -> None:
+    wanted = tmp_path / "shim.json"
+    serve = ["/usr/bin/python3.13", "-m", "reference_api"]
+    shim = {
+        "app_secret_environment": ["SECRET_KEY"],
+        "app_command": [*serve, "serve"],
+        "app_migrate_command": [*serve, "migrate"],
+    }
+    wanted.write_text(json.dumps(shim), encoding="utf-8")
+    converge(client, "-e", "release=shim", "-e", f"@{wanted}")
+    for host in hosts:
+        environment = host.run("cat", f"/proc/{host.pid(host.slot)}/environ").split("\0")
+        assert f"SECRET_KEY={client.secrets['app_secret_key']}" in environment
+        assert not [line for line in environment if line.startswith(("SECRET_KEY_FILE=", "ADMIN_API_KEY="))]
+        assert host.get(host.slot).startswith("200 ")
+        shown = host.run("docker", "inspect", f"app-{host.slot}")
+        assert [name for name, value in client.secrets.items() if value in shown] == []
+    assert changes(converge(client, "-e", f"@{wanted}")) == {0}
+    assert play(client, ROLLBACK).returncode == 0
     assert changes(converge(client)) == {0}
 
 

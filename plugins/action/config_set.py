@@ -21,12 +21,8 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.argum
     pack,
 )
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.mask import Masker, values_of
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_masking import register
 from jinja2 import TemplateSyntaxError
-
-try:
-    from ansible.module_utils.secrets import register_secret
-except ImportError:  # ansible-core before 2.22 masks nothing by itself
-    register_secret = None
 
 
 class TemplateFailed(Exception):
@@ -124,11 +120,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _register(self, arguments: dict[str, Any], contents: dict[str, bytes]) -> None:
         """Let newer versions of ansible-core hide the values too, wherever else they may appear."""
-        if register_secret is not None:
-            # Not the single words of a secret file: those could blank out the rest of the play's output.
-            whole = [content.decode("utf-8", "replace") for content in _secret_contents(arguments, contents)]
-            for value in filter(None, [*values_of(arguments["secrets"], (), ()), *whole]):
-                register_secret(value)
+        # Not the single words of a secret file: those could blank out the rest of the play's output.
+        whole = [content.decode("utf-8", "replace") for content in _secret_contents(arguments, contents)]
+        for value in (*values_of(arguments["secrets"], (), ()), *whole):
+            register(value)
 
     def _ship(
         self, arguments: dict[str, Any], contents: dict[str, bytes], task_vars: dict[str, Any]

@@ -20,6 +20,7 @@ _SPEC: dict[str, Any] = {
     "problems": {"type": "list", "elements": "dict", "default": []},
     "checks": {"type": "list", "elements": "str", "default": []},
     "guide": {"type": "list", "elements": "dict", "default": []},
+    "notes": {"type": "list", "elements": "str", "default": []},
     "hosts": {"type": "list", "elements": "str"},
     "releases": {"type": "list", "elements": "str", "default": list(Requirements().releases)},
     "memory_mb": {"type": "int", "default": Requirements().memory_mb},
@@ -72,7 +73,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if spread and not any(row["code"] == "CLOCK" for row in report.rows()):
             for host in spread[1]:
                 report.add("host", *spread[0], host=host)
-        return _verdict(report.rows(), len(hosts), guide_table(options["guide"]), options["fail"])
+        remarks = [guide_table(options["guide"]), *(f"Note: {note}" for note in options["notes"])]
+        return _verdict(report.rows(), len(hosts), "\n\n".join(filter(None, remarks)), options["fail"])
 
 
 def _hosts_of_the_run(task_vars: Mapping[str, Any]) -> list[str]:
@@ -118,13 +120,13 @@ def _add_checks(report: Report, host: str, variables: Mapping[str, Any], checks:
     return told
 
 
-def _verdict(rows: list[dict[str, Any]], hosts: int, guide: str, fail: bool) -> dict[str, Any]:
+def _verdict(rows: list[dict[str, Any]], hosts: int, remarks: str, fail: bool) -> dict[str, Any]:
     words = table(rows) if rows else f"Ready: {hosts} host{'s' if hosts != 1 else ''}, no problems."
     return {
         "changed": False,
         "problems": rows,
         "failed": bool(rows) and fail,
-        "msg": f"{words}\n\n{guide}" if guide else words,
+        "msg": f"{words}\n\n{remarks}" if remarks else words,
         # Good news is what the run was for, too: it is shown without -v.
         "_ansible_verbose_always": not rows,
     }

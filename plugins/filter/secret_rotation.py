@@ -36,6 +36,20 @@ def rotation_status(
         raise AnsibleFilterError(f"rotation_status: {error}") from None
 
 
+def secret_not_after(
+    record: Any,
+    policy: Mapping[str, Any] | None = None,
+    grace_days: int | str = secret_rotation.GRACE_DAYS,
+) -> str:
+    """See secret_not_after.yml."""
+    if not isinstance(record, Mapping) or not (policy is None or isinstance(policy, Mapping)):
+        raise AnsibleFilterError("secret_not_after: the record and the policy must be dictionaries")
+    try:
+        return secret_rotation.last_day(record, policy or secret_rotation.POLICY, int(grace_days))
+    except ValueError as error:
+        raise AnsibleFilterError(f"secret_not_after: {error}") from None
+
+
 def secret_fingerprint(value: str, key: str) -> str:
     """See secret_fingerprint.yml."""
     # The messages must repeat neither.
@@ -51,4 +65,8 @@ def secret_fingerprint(value: str, key: str) -> str:
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"rotation_status": rotation_status, "secret_fingerprint": secret_fingerprint}
+        return {
+            "rotation_status": rotation_status,
+            "secret_fingerprint": secret_fingerprint,
+            "secret_not_after": secret_not_after,
+        }

@@ -11,6 +11,8 @@ from typing import Any
 # Days that a secret of the class may be used for.
 POLICY = {"admin_api_key": 90, "service_account": 180, "database": 90, "encryption_key": 365}
 DUE_WITHIN_DAYS = 14
+# Past its days a secret is overdue; this much later nothing opens it any more.
+GRACE_DAYS = 30
 # Clocks differ a little.
 _TOLERANCE = timedelta(minutes=5)
 
@@ -20,6 +22,17 @@ def statuses(
 ) -> list[dict[str, Any]]:
     days = {str(name): _days(name, value) for name, value in policy.items()}
     return [_status(record, days, now, due_within_days) for record in records]
+
+
+def last_day(record: Mapping[str, Any], policy: Mapping[str, Any], grace_days: int) -> str:
+    """The day (UTC, YYYY-MM-DD) after which a host shall refuse to open the secret; empty where that cannot be said."""
+    days = {str(name): _days(name, value) for name, value in policy.items()}
+    created = moment(record.get("created"))
+    limit = days.get(str(record.get("class")))
+    if created is None or limit is None:
+        return ""
+    end = (_first_seen(record, created) or created) + timedelta(days=limit + grace_days)
+    return end.astimezone(timezone.utc).date().isoformat()
 
 
 def moment(text: Any) -> datetime | None:

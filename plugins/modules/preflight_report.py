@@ -37,6 +37,12 @@ options:
     type: list
     elements: dict
     default: []
+  notes:
+    description:
+      - What is no problem, but should be known. They are part of the message.
+    type: list
+    elements: str
+    default: []
   hosts:
     description:
       - Hosts to report on. By default all hosts of the play, as C(--limit) leaves them; in a play on C(localhost), all

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.techsaas.hardened.plugins.filter.secret_rotation import (
     rotation_status,
     secret_fingerprint,
+    secret_not_after,
 )
 
 NOW = "2026-06-30T12:00:00Z"
@@ -112,3 +113,35 @@ def test_bad_key_is_refused_without_repeating_anything(key: Any) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         secret_fingerprint(value, key)
     assert value not in str(caught.value) and "short" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("record", "day"),
+    [
+        ({"class": "database", "created": "2026-01-01T00:00:00Z"}, "2026-05-01"),
+        ({"class": "database", "created": "2026-01-01T00:30:00+02:00"}, "2026-04-30"),
+        ({"class": "encryption_key", "created": "2026-01-01T00:00:00Z"}, "2027-01-31"),
+        ({"class": "unheard_of", "created": "2026-01-01T00:00:00Z"}, ""),
+        ({"class": "database", "created": None}, ""),
+    ],
+)
+def test_last_day_by_class(record: dict[str, Any], day: str) -> None:
+    assert secret_not_after(record) == day
+
+
+def test_a_new_date_of_the_same_value_gives_no_time() -> None:
+    same = {"created": "2026-01-01T00:00:00Z", "fingerprint": "hmac:1"}
+    record = {
+        "class": "database",
+        "created": "2026-03-01T00:00:00Z",
+        "fingerprint": "hmac:1",
+        "history": [same],
+    }
+    assert secret_not_after(record, {"database": 10}, 0) == "2026-01-11"
+
+
+def test_wrong_arguments_are_told() -> None:
+    with pytest.raises(AnsibleFilterError, match="must be dictionaries"):
+        secret_not_after("2026")
+    with pytest.raises(AnsibleFilterError, match="number of days"):
+        secret_not_after({}, {"database": "soon"})

@@ -110,7 +110,7 @@ def _debian_words(folder: Path, source: Source) -> Iterator[str]:
     if not tree.exists():
         name = f"{source.package}={source.version}"
         subprocess.run(["apt-get", "-q", "download", name], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        package = next(folder.glob(f"{source.package}_*.deb"))
+        (package,) = folder.glob(f"{source.package}_*.deb")
         subprocess.run(["dpkg-deb", "-x", str(package), str(tree)], check=True)
     yield from (tree / "usr/share/dict" / source.path).read_text(encoding="utf-8").split()
 

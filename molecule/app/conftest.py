@@ -58,10 +58,10 @@ class Host:
 
     def state(self) -> dict[str, str]:
         """All that a change would show in: files, records, and the processes in the slots."""
-        places = ("/etc/hardened/app", "/etc/hardened/listener", "/var/lib/hardened/release.json")
-        units = "/etc/systemd/system"
+        places = "/etc/hardened/app /etc/hardened/listener /etc/credstore.encrypted/app-[bg]*"
+        records = "/var/lib/hardened/release.json /var/lib/hardened/slot-* /etc/systemd/system/hardened-*"
         # What the last migration ran with serves nobody.
-        script = f"sha256sum $(find {' '.join(places)} /etc/credstore.encrypted/app-[bg]* {units}/hardened-* /var/lib/hardened/slot-* -type f -not -path '*/migrate/*' 2>/dev/null)"
+        script = f"sha256sum $(find {places} {records} -type f -not -path '*/migrate/*' 2>/dev/null)"
         state = {"files": self.run("sh", "-c", script)}
         for slot in PORTS:
             try:

@@ -47,7 +47,7 @@ options:
     type: path
     default: /etc/credstore.encrypted
   services:
-    description: The units that use the secrets, as in M(techsaas.hardened.config_set#module).
+    description: The units that use the secrets, as in M(techsaas.hardened.config_set).
     type: list
     elements: dict
     default: []
@@ -70,7 +70,7 @@ options:
         choices: [reload, restart, none]
         default: reload
   probe:
-    description: What has to succeed after a change, or the previous secrets are put back; as in M(techsaas.hardened.config_set#module).
+    description: What has to succeed after a change, or the previous secrets are put back; as in M(techsaas.hardened.config_set).
     type: list
     elements: dict
     default: []

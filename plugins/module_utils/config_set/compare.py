@@ -76,18 +76,19 @@ class _Comparer:
         for spec in self.spec.files:
             wanted: Node = ABSENT
             if spec.content is not None:
-                wanted = File(self._content(spec), *self._account(spec.owner, spec.group), spec.mode)
+                wanted = File(
+                    self._content(spec, spec.content), *self._account(spec.owner, spec.group), spec.mode
+                )
             self._place(spec.path, wanted, spec.on_change, spec.secret)
         for link in self.spec.links:
             self._place(link.path, Link(link.target), None, False)
 
-    def _content(self, spec: FileSpec) -> bytes:
-        assert spec.content is not None
+    def _content(self, spec: FileSpec, plain: bytes) -> bytes:
         if spec.credential is None:
-            return spec.content
+            return plain
         live = self._read(spec.path)
         blob = live.content if isinstance(live, File) else None
-        return sealed(spec.path, spec.content, spec.credential, blob, self.planning)
+        return sealed(spec.path, plain, spec.credential, blob, self.planning)
 
     def _place(self, path: str, wanted: Node, trigger: str | None, secret: bool) -> None:
         if path in self.others:

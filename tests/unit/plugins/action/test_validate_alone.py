@@ -143,8 +143,8 @@ def _expected() -> set[tuple[str, str]]:
     expected = set()
     for content in _PLANTED.values():
         for line in content.splitlines():
-            variable, bar, code = line.partition("# | ")
-            if bar:
+            variable, mark, code = line.partition("# | ")
+            if mark:
                 subject, _space, code = code.rpartition(" ")
                 expected.add((subject or variable.partition(":")[0].strip(), code))
     return expected

@@ -62,7 +62,7 @@ def test_unknown_class_has_an_age_but_no_verdict() -> None:
 
 def test_same_value_with_a_new_date_is_as_old_as_its_first_date() -> None:
     key = secrets.token_hex(32)
-    mark, other = (secret_fingerprint(secrets.token_hex(32), key) for _ in range(2))
+    mark, other = (secret_fingerprint(secrets.token_hex(32), key) for _number in range(2))
     history = [
         {"created": "2026-06-01T12:00:00Z", "fingerprint": other},
         {"created": "2026-05-01T12:00:00Z", "fingerprint": mark},
@@ -100,7 +100,7 @@ def test_wrong_arguments_are_refused(records: Any, policy: Any, now: Any) -> Non
 
 
 def test_fingerprint_tells_same_from_other_by_the_key_only() -> None:
-    value, key, other_key = (secrets.token_hex(32) for _ in range(3))
+    value, key, other_key = (secrets.token_hex(32) for _number in range(3))
     mark = secret_fingerprint(value, key)
     assert mark == secret_fingerprint(value, key)
     assert mark not in (secret_fingerprint(value, other_key), secret_fingerprint(value + "x", key))

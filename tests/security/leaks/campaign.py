@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from ansible_collections.techsaas.hardened.tests.security.leaks import findings
 from ansible_collections.techsaas.hardened.tests.security.leaks.controller import Controller, Record
 from ansible_collections.techsaas.hardened.tests.security.leaks.findings import Finding
 from ansible_collections.techsaas.hardened.tests.security.leaks.host import Host
-from ansible_collections.techsaas.hardened.tests.security.leaks.runs import Run
+from ansible_collections.techsaas.hardened.tests.security.leaks.run import Run
 from ansible_collections.techsaas.hardened.tests.security.leaks.site import Site
 from ansible_collections.techsaas.hardened.tests.security.leaks.watch import Watch
 from lab import up
@@ -45,12 +44,12 @@ class Campaign:
     trusted: bool = False
 
     @classmethod
-    def begin(cls, controller: Controller | None = None, docker: bool | None = None) -> Campaign:
+    def begin(cls, controller: Controller, full: bool) -> Campaign:
+        """With `full`, the control leaks into containers too, for which it has to install an engine."""
         fleet = Fleet.load(FLEET)
         _renew(fleet)
         site = Site(FLEET)
-        watch = Watch(site, Host(fleet.container(HOST)), controller or Controller(core=_core()))
-        return cls(site, watch, os.environ.get("LEAKS") == "full" if docker is None else docker)
+        return cls(site, Watch(site, Host(fleet.container(HOST)), controller), docker=full)
 
     def control(self) -> None:
         """Leak, look, and start over: what the control left is not to be mistaken for a leak of ours."""
@@ -97,7 +96,7 @@ class Campaign:
 
     def summary(self) -> str:
         slow = ", ".join(f"{name} {seconds} s" for name, seconds in self.seconds.items())
-        head = f"ansible-core {self.watch.controller.core}, {self.watch.runs} runs after the control ({slow})"
+        head = f"{self.watch.runs} runs after the control ({slow})"
         lines = [head, findings.table(self.control_findings, self.findings, self.watch.looked)]
         return "\n".join([*lines, findings.listing(self.findings)])
 
@@ -113,8 +112,3 @@ def _renew(fleet: Fleet) -> None:
         # Its host is gone, and the next one is to be greeted by a connection of its own.
         run(["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "gone"], check=False)
     up(fleet)
-
-
-def _core() -> str:
-    said = run([str(paths.VENV_BIN / "ansible"), "--version"]).stdout
-    return said.split("]")[0].rpartition(" ")[2]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 PLAIN = string.ascii_letters + string.digits
-# No braces, which would be a template, and no dollar, which would be a reference: both are refused as such.
-SYMBOLS = PLAIN + "\"'\\%+/&<>^~,;:=@!#*-_"
+# No braces or angles, which are of templates and placeholders, no dollar, which is of references: all are refused as such.
+SYMBOLS = PLAIN + "\"'\\%+/&^~,;:=@!#*-_"
 END = 20
 MIDDLE = 24
 
@@ -48,10 +48,14 @@ def forms(value: str) -> dict[str, bytes]:
         "JSON": json.dumps(value)[1:-1].encode(),
         "JSON, slashes escaped": json.dumps(value)[1:-1].replace("/", "\\/").encode(),
         "URL": quote(value, safe="").encode(),
+        "URL, slashes kept": quote(value).encode(),
         "hex": raw.hex().encode(),
-        "reversed": raw[::-1],
-        "upper case": raw.upper(),
-        "lower case": raw.lower(),
+        "reversed": raw[:END][::-1],
+        "reversed end": raw[-END:][::-1],
+        "upper case": raw[:END].upper(),
+        "upper case end": raw[-END:].upper(),
+        "lower case": raw[:END].lower(),
+        "lower case end": raw[-END:].lower(),
         "first 20": raw[:END],
         "last 20": raw[-END:],
     }

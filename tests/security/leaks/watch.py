@@ -62,10 +62,10 @@ class Watch:
 
     def _host_findings(self) -> list[Finding]:
         findings: list[Finding] = []
-        data = self._host_trace.new()
-        for path, content in trace.written(data):
+        written, started = trace.digest(self._host_trace.new())
+        for path, content in written.items():
             findings += self._search("host: files written", path, content)
-        for path, content in trace.started(data):
+        for path, content in started:
             findings += self._search("host: programs started", path, content)
         for sink, text in self.host.texts():
             findings += self._search(sink, "", text)

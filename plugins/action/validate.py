@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.techsaas.hardened.plugins.module_utils.guide import verdicts
 from ansible_collections.techsaas.hardened.plugins.module_utils.problem_report import table
@@ -77,7 +78,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         groups, hostvars = task_vars["groups"], task_vars["hostvars"]
         shared = {name: task_vars[name] for name in _OF_THE_RUN if name in task_vars}
         settings = [name for name in spec.environment.options if name.startswith(_LOOKUP_SETTINGS)]
-        resolver = Resolver(self._loader, ambient=settings)
+        # Raw, as it cannot be judged before it is needed: only a plain yes counts.
+        shown = boolean(str(task_vars.get("hardened_show_secrets_errors", False)), strict=False)
+        resolver = Resolver(self._loader, ambient=settings, show_errors=shown)
         validator = FleetValidator(spec, resolver, shared, options["required"], groups["all"])
         wanted = options["required_groups"]
         needed = spec.required_groups if wanted is None else wanted

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ansible.parsing.vault import EncryptedString
 from ansible.template import Templar, is_trusted_as_template, trust_as_template
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_masking import mask
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.resolve_failure import (
     LATER,
     Outcome,
@@ -48,6 +49,11 @@ _PARSER.filters = _Every()
 _PARSER.tests = _Every()
 
 
+# Of these failures only the error's own words tell more, and those may quote a secret.
+_WORDLESS = ("TEMPLATE", "LOOKUP", "SYNTAX")
+_WORDS = 300
+
+
 class _Recipe(NamedTuple):
     """A template's names, and its pieces when it is only texts and names."""
 
@@ -58,10 +64,11 @@ class _Recipe(NamedTuple):
 
 
 class Resolver:
-    """`ambient` names variables that lookups read by themselves: their settings."""
+    """`ambient` names variables that lookups read by themselves: their settings. `show_errors` keeps an error's own words."""
 
-    def __init__(self, loader: Any, ambient: Iterable[str] = ()) -> None:
+    def __init__(self, loader: Any, ambient: Iterable[str] = (), show_errors: bool = False) -> None:
         self._ambient = tuple(ambient)
+        self._show_errors = show_errors
         self._templar = Templar(loader=loader, variables={})
         self._recipes: dict[str, _Recipe] = {}
         # Each entry keeps its value alive, so that an identity in a key is never given to another object.
@@ -157,6 +164,9 @@ class Resolver:
             return Outcome("", self._templar.template(value), templated=True)
         except Exception as error:
             outcome = failure(error, absent, names)
+            if self._show_errors and outcome.code in _WORDLESS:
+                words = mask(" ".join(str(error).split()))[:_WORDS]
+                outcome = outcome._replace(detail=words)
             # Facts are there, but empty, as long as nobody has gathered them.
             return (
                 LATER if outcome.code in ("UNDEFINED", "TEMPLATE") and "ansible_facts" in names else outcome

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,12 @@ def test_settings_of_lookups_are_ingredients(tmp_path: Path) -> None:
     assert resolver.resolve(text, {**known, "setting": 2}).value == "changed"
     missing = trust_as_template("{{ lookup('file', nosuch) }}")
     assert resolver.resolve(missing, known).detail == "nosuch"
+
+
+def test_the_words_of_an_error_are_shown_only_where_asked_for() -> None:
+    text, value = trust_as_template("{{ secret | from_json }}"), secrets.token_urlsafe(32)
+    silent = Resolver(DataLoader()).resolve(text, {"secret": value})
+    told = Resolver(DataLoader(), show_errors=True).resolve(text, {"secret": value})
+    assert silent.code == told.code == "TEMPLATE"
+    assert silent.detail == "filter ansible.builtin.from_json"
+    assert "Expecting value" in told.detail

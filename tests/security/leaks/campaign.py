@@ -86,7 +86,9 @@ class Campaign:
         if run.before:
             self.watch.host.run(run.before)
         try:
-            record, found = self.watch.playbook(*run.words(self.site), password=run.password(self.site))
+            record, found = self.watch.playbook(
+                *run.words(self.site), password=run.password(self.site), killed_after=run.killed_after
+            )
         finally:
             if run.after:
                 self.watch.host.run(run.after)

@@ -68,7 +68,12 @@ class Record:
 
 
 def run(
-    controller: Controller, directory: Path, program: str, arguments: Sequence[str], traced: bool = True
+    controller: Controller,
+    directory: Path,
+    program: str,
+    arguments: Sequence[str],
+    traced: bool = True,
+    killed_after: int = 0,
 ) -> Record:
     """One run, in a fresh directory in memory that takes everything which it leaves."""
     shutil.rmtree(directory, ignore_errors=True)
@@ -84,6 +89,7 @@ def run(
         *controller.prefix,
         *("env", "-i", *own),
         *([*trace.command(file), "--seccomp-bpf"] if traced else []),
+        *(["timeout", "--signal=KILL", str(killed_after)] if killed_after else []),
         *command,
     ]
     done = subprocess.run(argv, cwd=paths.CHECKOUT, capture_output=True, timeout=DEADLINE, check=False)

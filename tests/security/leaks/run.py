@@ -17,7 +17,11 @@ Variables = Callable[[Site], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Run:
-    """`variables` are extra variables in a vault file, `clear` is the text of a file of them in clear."""
+    """`variables` are extra variables in a vault file, `clear` is the text of a file of them in clear.
+
+    `before` and `after` are scripts for the host, `says` is a pattern that has to be in the output,
+    `fails` is None where either is right.
+    """
 
     name: str
     playbook: str
@@ -28,7 +32,8 @@ class Run:
     wrong_password: bool = False
     before: str = ""
     after: str = ""
-    fails: bool = False
+    killed_after: int = 0
+    fails: bool | None = False
     says: str = ""
     short: bool = False
 

@@ -9,8 +9,8 @@ from typing import Any
 from ansible_collections.techsaas.hardened.tests.security.leaks.failures import (
     bad_secrets,
     beside_secrets,
+    not_judged,
     on_the_host,
-    roles_alone,
 )
 from ansible_collections.techsaas.hardened.tests.security.leaks.run import Run
 
@@ -37,7 +37,7 @@ def every() -> list[Run]:
         *on_the_host(),
         *bad_secrets(),
         *beside_secrets(),
-        *roles_alone(),
+        *not_judged(),
         *verb("deploy.yml", "deploy after all that", rotates=True),
         *verb("rollback.yml", "rollback"),
     ]

@@ -31,14 +31,14 @@ class Watch:
         self.play("adhoc", ["all", *self._inventory(), "-m", "ansible.builtin.ping"], traced=False)
 
     def playbook(
-        self, playbook: Path | str, *arguments: str, password: Path | None = None
+        self, playbook: Path | str, *arguments: str, password: Path | None = None, killed_after: int = 0
     ) -> tuple[Record, list[Finding]]:
         """One run as talkative as can be, and all that it left."""
         sampler = Sampler(self.site.search)
         sampler.start()
         words = [*self._inventory(password), "-vvv", "--diff", *arguments, str(playbook)]
         try:
-            record = self.play("playbook", words)
+            record = self.play("playbook", words, killed_after=killed_after)
         finally:
             findings = sampler.stop()
         self.looked += sampler.looked
@@ -47,8 +47,12 @@ class Watch:
             findings += self._search(sink, place, content)
         return record, findings + self._host_findings()
 
-    def play(self, program: str, arguments: Sequence[str], traced: bool = True) -> Record:
-        return controllers.run(self.controller, self.site.root / "run", program, arguments, traced)
+    def play(
+        self, program: str, arguments: Sequence[str], traced: bool = True, killed_after: int = 0
+    ) -> Record:
+        return controllers.run(
+            self.controller, self.site.root / "run", program, arguments, traced, killed_after
+        )
 
     def stop(self) -> None:
         self._host_trace.stop()

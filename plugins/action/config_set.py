@@ -17,6 +17,7 @@ from ansible.template import generate_ansible_template_vars, trust_as_template
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.arguments import (
     ARGUMENT_SPEC,
     SOURCES,
+    digest,
     find_problems,
     pack,
 )
@@ -59,8 +60,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         messages = list(dict.fromkeys(result.error_messages))
         # The validator words some mistakes twice, once within a longer message.
         problems = [m for m in messages if not any(m != other and m in other for other in messages)]
-        if "contents" in self._task.args:
-            problems.append("contents: is filled in by the plugin, use files")
+        for option in ("contents", "digest"):
+            if option in self._task.args:
+                problems.append(f"{option}: is filled in by the plugin, use files")
         arguments = dict(result.validated_parameters)
         for option, spec in ARGUMENT_SPEC.items():
             if spec["type"] == "list" and not _is_list_of(arguments.get(option), spec["elements"]):
@@ -131,7 +133,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         files = [
             {key: value for key, value in item.items() if key not in SOURCES} for item in arguments["files"]
         ]
-        sent = _without_none({**arguments, "files": files, "contents": pack(contents)})
+        sent = _without_none({**arguments, "files": files, "contents": pack(contents), "digest": ""})
+        # A secret is in no digest, however hard that would be to guess.
+        if not arguments["secrets"] and not any(item["secret"] for item in files):
+            sent["digest"] = digest(sent)
+            if sent["mode"] == "judge" and sent["digest"] == _last_digest(task_vars, sent["name"]):
+                return {"changed": False, "files_changed": [], "judged": False}
         with self._pipelining() as possible:
             if not possible and (arguments["secrets"] or any(item["secret"] for item in files)):
                 return {
@@ -160,6 +167,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             yield connection.is_pipelining_enabled()
         finally:
             connection.set_option("pipelining", before)
+
+
+def _last_digest(task_vars: dict[str, Any], name: str) -> str | None:
+    """Of the arguments with which the set was put in place, as host_info has told."""
+    host = task_vars.get("ansible_facts", {}).get("hardened_host") or {}
+    digest_of: str | None = (host.get("config_sets") or {}).get(name)
+    return digest_of
 
 
 def _is_list_of(value: Any, elements: str) -> bool:

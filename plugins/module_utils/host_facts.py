@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
 import platform
@@ -243,9 +244,15 @@ def _certificates(root: Path, paths: list[str]) -> dict[str, str]:
     return found
 
 
-def _config_sets(directory: Path) -> list[str]:
-    """Names of the configuration sets that are in place."""
-    return sorted(path.parent.name for path in directory.glob("*/manifest.json"))
+def _config_sets(directory: Path) -> dict[str, str]:
+    """The configuration sets that are in place, each with the digest of what it was made of."""
+    sets = {}
+    for path in sorted(directory.glob("*/manifest.json")):
+        # A set that was in place once is named also when its record is damaged; config_set says so itself.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sets[path.parent.name] = ""
+            sets[path.parent.name] = str(json.loads(path.read_bytes()).get("digest", ""))
+    return sets
 
 
 def _records(directory: Path) -> tuple[dict[str, Any], dict[str, str]]:

@@ -236,13 +236,18 @@ options:
   mode:
     description:
       - V(judge) compares the set and lets the checkers judge it, as check mode does, but nothing counts as changed. For a look before a
-        run, by way of C(module_defaults).
+        run, by way of C(module_defaults). A set that is wanted just as it was put in place last, by what M(techsaas.hardened.host_info)
+        has told, has been judged and costs no round trip.
     type: str
     choices: [apply, judge]
     default: apply
   contents:
     description: Filled in by the action plugin with the rendered files. Not for use in tasks.
     type: str
+  digest:
+    description: Filled in by the action plugin with a hash of all that the set wants, unless it holds secrets. Not for use in tasks.
+    type: str
+    default: ''
 attributes:
   check_mode:
     description: Plans truthfully and lets the checkers judge where they are installed; changes nothing.

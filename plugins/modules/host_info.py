@@ -184,10 +184,11 @@ ansible_facts:
           description: Name of each record that could not be read, with the reason.
           type: dict
         config_sets:
-          description: Names of the sets of M(techsaas.hardened.config_set) that are in place.
-          type: list
-          elements: str
-          sample: [app-blue, app-green, app-listener]
+          description:
+            - Names of the sets of M(techsaas.hardened.config_set) that are in place, each with a hash of what it was made of. Empty
+              where secrets are part of it.
+          type: dict
+          sample: {app-blue: '', app-listener: 8c6c2b0a...}
         cgroup_version:
           description: Version of the control groups in use (1 also means hybrid).
           type: int

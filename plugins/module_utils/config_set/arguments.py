@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import hashlib
 import json
 import os
 import re
@@ -115,6 +116,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "keep": {"type": "int", "default": 1},
     "mode": {"type": "str", "choices": ["apply", "judge"], "default": "apply"},
     "contents": {"type": "str", "no_log": True},
+    "digest": {"type": "str", "default": ""},
 }
 
 Arguments = Mapping[str, Any]
@@ -253,6 +255,12 @@ def pack(contents: Mapping[str, bytes]) -> str:
     return base64.b64encode(zlib.compress(plain.encode())).decode()
 
 
+def digest(sent: Mapping[str, Any]) -> str:
+    """What tells one set from another by everything that it wants, its contents included."""
+    wanted = {option: value for option, value in sent.items() if option != "mode"}
+    return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+
+
 def unpack(packed: str | None) -> dict[str, bytes]:
     if not packed:
         return {}
@@ -282,6 +290,7 @@ def to_spec(arguments: Arguments) -> SetSpec:
         secrets=tuple(value for value in arguments["secrets"] if value),
         keep=arguments["keep"],
         check_timeout=arguments["check_timeout"],
+        digest=arguments["digest"],
     )
 
 

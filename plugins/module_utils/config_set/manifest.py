@@ -22,6 +22,7 @@ class Manifest:
     made: tuple[str, ...] = ()  # directories that did not exist before the set needed them
     secrets: tuple[str, ...] = field(default=(), repr=False)  # to mask yesterday's values in today's diff
     watched: Fingerprints = field(default_factory=dict)  # what the services took over last
+    digest: str = ""  # of the arguments that led here; none where they hold secrets
 
     @property
     def paths(self) -> set[str]:
@@ -30,16 +31,23 @@ class Manifest:
     @classmethod
     def of(cls, spec: SetSpec, made: tuple[str, ...], watched: Fingerprints) -> Manifest:
         files = {f.path: f.secret for f in spec.files if f.content is not None}
-        return cls(files, tuple(link.path for link in spec.links), made, spec.secrets, watched)
+        return cls(files, tuple(link.path for link in spec.links), made, spec.secrets, watched, spec.digest)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Manifest:
-        # Versions before `watch` recorded no fingerprints.
-        watched = data.get("watched", {})
-        return cls(data["files"], tuple(data["links"]), tuple(data["made"]), tuple(data["secrets"]), watched)
+        made, secrets = tuple(data["made"]), tuple(data["secrets"])
+        # The last two came later.
+        return cls(
+            data["files"],
+            tuple(data["links"]),
+            made,
+            secrets,
+            data.get("watched", {}),
+            data.get("digest", ""),
+        )
 
 
 def write_json(path: str, data: Any) -> None:

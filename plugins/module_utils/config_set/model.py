@@ -95,6 +95,7 @@ class SetSpec:
     keep: int = 1
     check_timeout: float = 60.0
     lock_timeout: float = 120.0
+    digest: str = ""
 
 
 @dataclass(frozen=True)

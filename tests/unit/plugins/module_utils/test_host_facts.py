@@ -89,11 +89,17 @@ def test_facts(root: Path) -> None:
 
 
 def test_config_sets_are_those_that_are_in_place(root: Path) -> None:
-    for name, file in (("nginx", "manifest.json"), ("begun", "journal.json")):
-        directory = root / "var/lib/hardened/config_set" / name
-        directory.mkdir(parents=True)
-        (directory / file).touch()
-    assert collect([], [], True, root)["config_sets"] == ["nginx"]
+    files = {
+        "nginx/manifest.json": '{"digest": "8c6c"}',
+        "older/manifest.json": "{}",
+        "broken/manifest.json": "{",
+        "begun/journal.json": "{}",
+    }
+    for name, content in files.items():
+        path = root / "var/lib/hardened/config_set" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    assert collect([], [], True, root)["config_sets"] == {"nginx": "8c6c", "older": "", "broken": ""}
 
 
 def test_a_private_key_stays_on_the_host(root: Path) -> None:

@@ -19,7 +19,7 @@ UV_RUN := $(CURDIR)/.cache/uv/bin/uv run --quiet --frozen --no-python-downloads 
 DEBIAN ?=
 export DEBIAN
 # Scenarios that `make test` runs after the whole fleet; `make test-all` runs every one.
-QUICK_SCENARIOS ?= single_host
+QUICK_SCENARIOS ?= single_host leaks
 SCENARIO ?= default
 SCENARIOS = $(filter-out shared,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # Run once: both Debian releases are in their fleet, or make no difference. The others are run on each.
@@ -63,7 +63,7 @@ lab-env: venv ## Print shell assignments for tools that look at the lab from out
 test: setup ## All checks that a change must pass: lint, unit, sanity, api, the whole fleet
 	@tools/steps.sh lint unit sanity api $(addprefix molecule-,default $(QUICK_SCENARIOS))
 test-all: test ## test, then what is slow, and every Molecule scenario on Debian 12 and on 13
-	@DEBIAN= tools/steps.sh strength backends $(addprefix molecule-,$(filter $(ONCE),$(SCENARIOS)))
+	@DEBIAN= LEAKS=full tools/steps.sh strength backends $(addprefix molecule-,$(filter $(ONCE),$(SCENARIOS)))
 	@for debian in 12 13; do \
 	  DEBIAN=$$debian tools/steps.sh $(addprefix molecule-,$(filter-out $(ONCE),$(SCENARIOS))); done
 

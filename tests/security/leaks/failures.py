@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ways in which a run can fail while secrets are at hand."""
+"""Secrets that are wrong, and what is wrong beside secrets."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.techsaas.hardened.tests.security.leaks.canary import Canary, canary, simple
+from ansible_collections.techsaas.hardened.tests.security.leaks.canary import Canary, simple
+from ansible_collections.techsaas.hardened.tests.security.leaks.host_failures import BACK, CERTIFICATE
 from ansible_collections.techsaas.hardened.tests.security.leaks.run import Run, Variables
 from ansible_collections.techsaas.hardened.tests.security.leaks.site import Site
 from labkit import inventory
-
-CERTIFICATE = "/etc/hardened/pki/host.crt"
-BACK = f"[ -e {CERTIFICATE} ] && rm {CERTIFICATE}.away || mv {CERTIFICATE}.away {CERTIFICATE}"
 
 
 def bad_secrets() -> list[Run]:
@@ -61,17 +59,6 @@ def _plain(name: str, *more: str) -> Callable[[Site], str]:
     return text
 
 
-def _other(name: str) -> Variables:
-    """Another good secret than the inventory's."""
-
-    def variables(site: Site) -> Mapping[str, Any]:
-        made = canary(name)
-        site.search.add([made])
-        return {name: made.value}
-
-    return variables
-
-
 def beside_secrets() -> list[Run]:
     """What is wrong stands beside a secret in a plain file, whose lines an excerpt of the source would show."""
     wrong = {
@@ -112,89 +99,4 @@ def not_judged() -> list[Run]:
         for playbook, name, before, after in uses
         for run in bad_secrets()
         if run.name.startswith(name)
-    ]
-
-
-UNREADY = ("-e", "app_ready_path=/no-such-path", "-e", "app_ready_deadline=5", "-e", "release=unready")
-NO_IMAGE = "registry-1:5000/reference-api@sha256:" + "0" * 64
-
-
-def on_the_host() -> list[Run]:
-    """What fails on the host, at a time when secrets are on their way."""
-    return [
-        Run(
-            "release that does not get ready",
-            "release.yml",
-            UNREADY,
-            fails=True,
-            says="no-such-path",
-            short=True,
-        ),
-        Run(
-            "image missing, seen before", "deploy.yml", ("-e", f"image={NO_IMAGE}"), fails=True, says="image"
-        ),
-        Run("image missing", "release.yml", ("-e", f"image={NO_IMAGE}"), fails=True, says="docker"),
-        Run(
-            "engine stopped",
-            "release.yml",
-            ("-e", "release=stopped"),
-            rotates=True,
-            before="systemctl stop docker.socket docker.service",
-            after="systemctl start docker.socket docker.service",
-            fails=True,
-            says="docker",
-        ),
-        Run(
-            "database down",
-            "release.yml",
-            ("-e", "release=down"),
-            rotates=True,
-            before="systemctl stop 'postgresql@*'",
-            after="systemctl start postgresql",
-            fails=True,
-            says="Migrate",
-        ),
-        Run(
-            "database refuses the password",
-            "provision.yml",
-            variables=lambda site: {"postgres_settings": {"default_transaction_read_only": "on"}},
-            rotates=True,
-            fails=True,
-            says="read-only",
-        ),
-        Run(
-            "credential cannot be encrypted",
-            "release.yml",
-            ("-e", "release=unsealed"),
-            rotates=True,
-            before="mv /usr/bin/systemd-creds /usr/bin/systemd-creds.away",
-            after="mv /usr/bin/systemd-creds.away /usr/bin/systemd-creds",
-            fails=True,
-            says="systemd-creds",
-        ),
-        Run(
-            "credential is not handed over",
-            "release.yml",
-            ("-e", "release=absent"),
-            before="mount --make-rprivate /",
-            after="mount --make-rshared /",
-            fails=True,
-            says="hardened-app",
-        ),
-        Run(
-            "authority with another passphrase",
-            "provision.yml",
-            variables=_other("pki_ca_passphrase"),
-            before=f"mv {CERTIFICATE} {CERTIFICATE}.away",
-            after=BACK,
-            fails=True,
-            says="Sign it on the controller",
-        ),
-        Run(
-            "rollback to what is not there", "rollback.yml", ("-e", "release=never"), fails=True, says="never"
-        ),
-        Run(
-            "wrong vault password, validate", "validate.yml", wrong_password=True, fails=True, says="[Vv]ault"
-        ),
-        Run("wrong vault password, deploy", "deploy.yml", wrong_password=True, fails=True, says="[Vv]ault"),
     ]

@@ -10,8 +10,8 @@ from ansible_collections.techsaas.hardened.tests.security.leaks.failures import 
     bad_secrets,
     beside_secrets,
     not_judged,
-    on_the_host,
 )
+from ansible_collections.techsaas.hardened.tests.security.leaks.host_failures import on_the_host
 from ansible_collections.techsaas.hardened.tests.security.leaks.run import Run
 
 
@@ -39,6 +39,9 @@ def every() -> list[Run]:
         *beside_secrets(),
         *not_judged(),
         *verb("deploy.yml", "deploy after all that", rotates=True),
+        # What the other slot has is the password of before.
+        Run("rollback to another password", "rollback.yml", fails=True, says="503"),
+        Run("release before the rollback", "release.yml", ("-e", "release=next")),
         *verb("rollback.yml", "rollback"),
     ]
 

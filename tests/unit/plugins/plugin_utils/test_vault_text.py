@@ -111,4 +111,6 @@ def test_whatever_is_written_the_rest_reads_the_same(
     except UneditableError:
         return
     assert (changed[name] if key is None else changed[name][key]) == NEW
-    assert {k: v for k, v in changed.items() if k != name} == {k: v for k, v in document.items() if k != name}
+    # Not the document itself: what PyYAML writes of some rare line breaks, it reads as others.
+    before = yaml.safe_load(text)
+    assert {k: v for k, v in changed.items() if k != name} == {k: v for k, v in before.items() if k != name}

@@ -27,7 +27,7 @@ class Canary:
 
 def canary(name: str) -> Canary:
     """Passes validation. Both ends survive any quoting as they are, the middle tells quotings apart."""
-    middle = "".join(secrets.choice(SYMBOLS) for _ in range(MIDDLE - 4)) + "\"\\'/"
+    middle = "".join(secrets.choice(SYMBOLS) for _number in range(MIDDLE - 4)) + "\"\\'/"
     return Canary(name, _plain(END) + middle + _plain(END))
 
 
@@ -37,7 +37,7 @@ def simple(name: str, length: int = 64) -> Canary:
 
 
 def _plain(length: int) -> str:
-    return "".join(secrets.choice(PLAIN) for _ in range(length))
+    return "".join(secrets.choice(PLAIN) for _number in range(length))
 
 
 def forms(value: str) -> dict[str, bytes]:

@@ -128,5 +128,5 @@ def _contents(directory: Path, traced: Path) -> Iterator[tuple[str, str, bytes]]
         for file in (Path(folder, name) for name in names):
             if file.is_file():
                 inside = str(file.relative_to(directory))
-                sink = LEFT.get(inside.split(os.sep)[0], "controller: files left")
+                sink = LEFT.get(inside.split(os.sep, maxsplit=1)[0], "controller: files left")
                 yield sink, inside, inside.encode() + b"\0" + file.read_bytes()

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterator
 from typing import Callable
-from urllib.parse import quote
+
+from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.mask import (
+    MASK,
+    SHORTEST,
+    other_spellings,
+)
 
 try:
     from ansible.module_utils.secrets import register_secret as _core
 except ImportError:  # before ansible-core 2.22
     _core = None
-
-MASK = "********"
-SHORTEST = 4  # a shorter value would garble every message without hiding anything
 
 _tell_core: Callable[[str], str] | None = _core
 _known: dict[str, None] = {}
@@ -27,7 +27,7 @@ def register(value: str) -> str:
         for form in (value, _base64(value)):
             if _tell_core is not None:
                 _tell_core(form)
-        _known.update(dict.fromkeys(_spellings(value)))
+        _known.update(dict.fromkeys((value, _base64(value).rstrip("="), *other_spellings(value))))
     return value
 
 
@@ -37,15 +37,6 @@ def mask(text: str) -> str:
     for form in sorted(_known, key=len, reverse=True):
         text = text.replace(form, MASK)
     return text
-
-
-def _spellings(value: str) -> Iterator[str]:
-    yield value
-    yield _base64(value)
-    yield _base64(value).rstrip("=")
-    yield json.dumps(value)[1:-1]
-    yield quote(value)
-    yield quote(value, safe="")
 
 
 def _base64(value: str) -> str:

@@ -52,7 +52,7 @@ def values_of(
     """Everything to hide: the values, their lines, and the lines and words of files that are secret as a whole."""
     values: set[str] = set()
     for secret in secrets:
-        values.update((secret, *_other_spellings(secret)))
+        values.update((secret, *other_spellings(secret)))
         values.update(line.strip() for line in secret.splitlines() if len(line.strip()) >= SHORTEST_WORD)
     public = set(public_words)
     for content in secret_contents:
@@ -65,7 +65,7 @@ def words_of(content: bytes) -> set[str]:
     return {line.strip() for line in text.splitlines()} | set(_WORD_BREAKS.split(text))
 
 
-def _other_spellings(secret: str) -> list[str]:
+def other_spellings(secret: str) -> list[str]:
     """How templates commonly write a value: quoted as JSON, as base64, or percent-encoded."""
     import base64
     import json

@@ -15,6 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set import namespace
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.arguments import (
     ARGUMENT_SPEC,
+    digest,
     find_problems,
     pack,
     to_spec,
@@ -313,3 +314,10 @@ class TestArguments:
     def test_each_mistake_is_found_alone(self, given: dict[str, Any], problem: str) -> None:
         problems = list(find_problems(arguments(**given)))
         assert len(problems) == 1 and problem in problems[0]
+
+
+def test_the_digest_tells_what_is_wanted_not_how_it_is_looked_at() -> None:
+    sent = {"name": "nginx", "contents": pack({"/etc/a": b"one"}), "mode": "apply"}
+    assert digest({**sent, "mode": "judge"}) == digest(sent)
+    assert digest({**sent, "contents": pack({"/etc/a": b"two"})}) != digest(sent)
+    assert digest({**sent, "check": [["nginx", "-t"]]}) != digest(sent)

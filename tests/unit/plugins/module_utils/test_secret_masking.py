@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from ansible_collections.techsaas.hardened.plugins.module_utils import secret_masking
+from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.mask import MASK
 
 
 def _base64(value: str) -> str:
@@ -24,7 +25,7 @@ def test_each_form_is_masked(form: Callable[[str], str]) -> None:
     value = secrets.token_hex(8) + 'ä"\n/+'
     assert secret_masking.register(value) == value
     masked = secret_masking.mask(f"before {form(value)} after")
-    assert masked == f"before {secret_masking.MASK} after"
+    assert masked == f"before {MASK} after"
 
 
 def test_longer_value_is_not_hidden_by_halves() -> None:
@@ -32,7 +33,7 @@ def test_longer_value_is_not_hidden_by_halves() -> None:
     longer = short + secrets.token_hex(8)
     secret_masking.register(short)
     secret_masking.register(longer)
-    assert secret_masking.mask(longer) == secret_masking.MASK
+    assert secret_masking.mask(longer) == MASK
 
 
 def test_short_values_do_not_garble_messages() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import socket
 import ssl
 import sys
@@ -86,6 +87,10 @@ def main() -> None:
     expect(released.returncode == 0, "a release succeeds", released.stdout)
     after = client.request("GET", "/version").json
     expect(after["release"] == "second" != before["release"], f"it serves: {after}")
+
+    alone = client.playbook("release.yml", "-e", f"image={image}")
+    expect(alone.returncode == 0, "a release by itself succeeds", alone.stdout)
+    expect(not re.search("changed=[1-9]", alone.stdout), "and changes nothing, for it serves", alone.stdout)
 
     failed = client.playbook(
         "deploy.yml",

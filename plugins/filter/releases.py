@@ -12,7 +12,12 @@ from ansible_collections.techsaas.hardened.plugins.module_utils import releases
 
 
 def _records(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    facts = variables.get("ansible_facts", {}).get("hardened_host", {})
+    facts = variables.get("ansible_facts", {}).get("hardened_host")
+    if facts is None:
+        # Nothing known must not pass for nothing there: the slot that serves would be filled.
+        raise releases.ReleaseError(
+            f"{variables.get('inventory_hostname', 'a host')}: nothing is known about it, run techsaas.hardened.host_info first"
+        )
     # One that cannot be read must not pass for one that is not there.
     return {**dict.fromkeys(facts.get("records_unreadable", {})), **facts.get("records", {})}
 

@@ -31,8 +31,9 @@ def test_serving_is_found_in_the_facts() -> None:
     assert FILTERS["release_serving"]([host("a"), host("b", {"release": RECORD})]) == RECORD
 
 
-def test_hosts_without_facts_serve_nothing() -> None:
-    assert FILTERS["release_serving"]([{"inventory_hostname": "a"}]) == {}
+def test_a_host_that_nobody_looked_at_is_not_taken_for_an_empty_one() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"^b: nothing is known about it, run .*host_info first"):
+        FILTERS["release_serving"]([host("a"), {"inventory_hostname": "b"}])
 
 
 def test_a_record_that_cannot_be_read_is_not_taken_for_none() -> None:

@@ -84,7 +84,6 @@ def not_judged() -> list[Run]:
     uses = (
         ("role pki", "pki_ca_passphrase", f"mv {CERTIFICATE} {CERTIFICATE}.away", BACK),
         ("role postgres", "postgres_app_password", "", ""),
-        ("release.yml", "app_secret_key", "", ""),
     )
     return [
         replace(

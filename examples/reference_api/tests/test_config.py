@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import string
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,13 @@ def test_a_weak_secret_is_refused(good: dict[str, str], value: str, reason: str)
     assert reason in found.problem
 
 
-@pytest.mark.parametrize("make", [secrets.token_hex, secrets.token_urlsafe])
+def _printable(length: int) -> str:
+    return "".join(
+        secrets.choice(string.ascii_letters + string.digits + string.punctuation) for _ in range(length)
+    )
+
+
+@pytest.mark.parametrize("make", [secrets.token_hex, secrets.token_urlsafe, _printable])
 def test_random_secrets_are_never_called_weak(good: dict[str, str], make: object) -> None:
     assert callable(make)
     for _attempt in range(300):

@@ -62,10 +62,10 @@ lab-env: venv ## Print shell assignments for tools that look at the lab from out
 .PHONY: test test-all
 test: setup ## All checks that a change must pass: lint, unit, sanity, api, the whole fleet
 	@tools/steps.sh lint unit sanity api $(addprefix molecule-,default $(QUICK_SCENARIOS))
-test-all: test ## test, then what is slow, and every Molecule scenario on Debian 12 and on 13
-	@DEBIAN= LEAKS=full tools/steps.sh strength backends $(addprefix molecule-,$(filter $(ONCE),$(SCENARIOS)))
-	@for debian in 12 13; do \
-	  DEBIAN=$$debian tools/steps.sh $(addprefix molecule-,$(filter-out $(ONCE),$(SCENARIOS))); done
+test-all: setup ## The same without haste: what is slow too, every Molecule scenario on Debian 12 and on 13 (2 hours)
+	@DEBIAN= LEAKS=full tools/steps.sh --keep-going lint unit sanity api strength backends \
+	  $(addprefix molecule-,$(filter-out leaks,$(filter $(ONCE),$(SCENARIOS)))) \
+	  $(foreach scenario,$(filter-out $(ONCE),$(SCENARIOS)),$(addprefix molecule-$(scenario)@,12 13)) molecule-leaks
 
 .PHONY: lint unit sanity api strength backends molecule bench
 lint: venv ## Style, types, YAML, Ansible rules and committed secrets
@@ -82,8 +82,8 @@ backends: venv ## The secrets backends against real servers (fetches 130 MB the 
 	@tests/backends/run.sh
 molecule: setup ## One Molecule scenario: make molecule SCENARIO=postgres DEBIAN=12
 	@molecule test --scenario-name $(SCENARIO)
-molecule-%: setup
-	@molecule test --scenario-name $*
+molecule-%: setup # a scenario, or a scenario and the Debian release: postgres@12
+	@DEBIAN=$(or $(word 2,$(subst @, ,$*)),$(DEBIAN)) molecule test --scenario-name $(firstword $(subst @, ,$*))
 bench: setup ## Time the booted lab's second deploy beside thirty template tasks (ARGS= for the deploy)
 	@$(PYTHON) tests/bench/bench.py $(ARGS)
 

@@ -23,7 +23,18 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.argum
 )
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.mask import Masker, values_of
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_masking import register
+from ansible_collections.techsaas.hardened.plugins.plugin_utils import run_memory
 from jinja2 import TemplateSyntaxError
+
+_NOTHING_DONE: dict[str, Any] = {
+    "files_changed": [],
+    "action": "none",
+    "services": {},
+    "judged": False,
+    "recovered": "none",
+    "put_back": False,
+    "diff": [],
+}
 
 
 class TemplateFailed(Exception):
@@ -137,8 +148,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         # A secret is in no digest, however hard that would be to guess.
         if not arguments["secrets"] and not any(item["secret"] for item in files):
             sent["digest"] = digest(sent)
-            if sent["mode"] == "judge" and sent["digest"] == _last_digest(task_vars, sent["name"]):
-                return {"changed": False, "files_changed": [], "judged": False}
+            if self._is_known(sent, task_vars):
+                return {"changed": False, **_NOTHING_DONE}
         with self._pipelining() as possible:
             if not possible and (arguments["secrets"] or any(item["secret"] for item in files)):
                 return {
@@ -146,7 +157,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     "msg": "config_set: the set holds secrets, which would lie in temporary files because this connection"
                     " cannot pipeline: use ssh or local with sudo, and unset ANSIBLE_KEEP_REMOTE_FILES",
                 }
-            return dict(self._execute_module("techsaas.hardened.config_set", sent, task_vars=task_vars))
+            result = dict(self._execute_module("techsaas.hardened.config_set", sent, task_vars=task_vars))
+        if result.get("changed") or result.get("failed"):
+            run_memory.forget(self._host(task_vars))
+        return result
+
+    def _host(self, task_vars: dict[str, Any]) -> str:
+        return str(self._task.delegate_to or task_vars["inventory_hostname"])
+
+    def _is_known(self, sent: dict[str, Any], task_vars: dict[str, Any]) -> bool:
+        """Whether a look at the host could tell nothing new."""
+        if sent["mode"] == "judge":
+            return bool(sent["digest"] == _last_digest(task_vars, sent["name"]))
+        told = run_memory.settled(self._host(task_vars)) if sent["skip_settled"] else {}
+        return bool(sent["digest"] == told.get(sent["name"]))
 
     @contextmanager
     def _pipelining(self) -> Iterator[bool]:

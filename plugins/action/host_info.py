@@ -9,6 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.techsaas.hardened.plugins.plugin_utils import run_memory
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -45,6 +46,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         facts = result.get("ansible_facts", {}).get("hardened_host")
         if facts:
             facts["clock_skew"] = clock_skew(before, facts["time"], after)
+            # Not a fact: a cache would keep it beyond the moment for which it is true.
+            run_memory.tell(
+                str(self._task.delegate_to or (task_vars or {})["inventory_hostname"]),
+                result.pop("settled", {}),
+            )
             result["problems"] = []
         return result
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.techsaas.hardened.plugins.module_utils.package_plan import hints, missing, names
+from ansible_collections.techsaas.hardened.plugins.plugin_utils import run_memory
 
 _FACT = "hardened_host"
 
@@ -74,6 +75,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return result
         if result.get("failed"):
             return _explained(result, todo, host)
+        run_memory.forget(str(self._task.delegate_to or task_vars["inventory_hostname"]))
         if not result.get("changed"):
             return {"changed": False, "installed": []}
         answer: dict[str, Any] = {"changed": True, "installed": todo, "diff": _diff(todo, host)}

@@ -241,6 +241,14 @@ options:
     type: str
     choices: [apply, judge]
     default: apply
+  skip_settled:
+    description:
+      - Leaves out the round trip for a set that M(techsaas.hardened.host_info) with O(techsaas.hardened.host_info#module:settled=true)
+        has found in place on this host in this very run of Ansible, if just that is wanted and no task of this collection has changed
+        anything on the host since.
+      - For playbooks that know what comes in between, by way of C(module_defaults). A set with secrets is always looked at.
+    type: bool
+    default: false
   contents:
     description: Filled in by the action plugin with the rendered files. Not for use in tasks.
     type: str
@@ -340,6 +348,7 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.argum
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.engine import Engine
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.errors import ConfigSetError
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.result import masker_for, to_result
+from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.settled import remember
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.systemd import Systemd
 
 
@@ -356,7 +365,11 @@ def run(module: Any) -> None:
     engine = Engine(spec, Systemd())
     error = None
     try:
-        engine.plan() if module.check_mode or judging else engine.apply()
+        if module.check_mode or judging:
+            engine.plan()
+        else:
+            engine.apply()
+            remember(engine.directory, module.params)
     except (ConfigSetError, OSError) as caught:
         error = caught
         engine.outcome.failed(error)

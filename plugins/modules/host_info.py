@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Reads the host's release, resources, addresses, installed packages, certificates, and the records that this
     collection keeps under C(/var/lib/hardened), and returns them as the fact C(hardened_host).
-  - Changes nothing, starts no process, and asks no name server. It replaces M(ansible.builtin.setup) and
+  - Changes nothing, starts no process unless O(settled=true), and asks no name server. It replaces M(ansible.builtin.setup) and
     M(ansible.builtin.package_facts) for the roles of this collection at a small part of their cost.
 options:
   packages:
@@ -34,6 +34,13 @@ options:
       - Whether to return the parsed JSON records of C(/var/lib/hardened).
     type: bool
     default: true
+  settled:
+    description:
+      - Whether to compare the sets of M(techsaas.hardened.config_set) with what lies on the host, and their units, which asks systemd.
+      - Later tasks of the same run need no round trip of their own for a set that is just as wanted, if they say so with
+        O(techsaas.hardened.config_set#module:skip_settled=true).
+    type: bool
+    default: false
   fail:
     description:
       - Whether a host that cannot be reached, or cannot run modules, fails the task.
@@ -217,13 +224,26 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "certificates": {"type": "list", "elements": "str", "default": []},
             "records": {"type": "bool", "default": True},
+            "settled": {"type": "bool", "default": False},
             "fail": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     params = module.params
     facts = collect(params["packages"], params["certificates"], params["records"])
-    module.exit_json(changed=False, ansible_facts={"hardened_host": facts})
+    module.exit_json(
+        changed=False,
+        ansible_facts={"hardened_host": facts},
+        settled=_settled() if params["settled"] else {},
+    )
+
+
+def _settled() -> dict[str, str]:
+    # Only who asks for it pays for it.
+    from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.settled import settled
+    from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.systemd import Systemd
+
+    return settled(Systemd())
 
 
 if __name__ == "__main__":

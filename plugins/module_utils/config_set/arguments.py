@@ -115,6 +115,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "keep": {"type": "int", "default": 1},
     "mode": {"type": "str", "choices": ["apply", "judge"], "default": "apply"},
+    "skip_settled": {"type": "bool", "default": False},
     "contents": {"type": "str", "no_log": True},
     "digest": {"type": "str", "default": ""},
 }
@@ -257,7 +258,7 @@ def pack(contents: Mapping[str, bytes]) -> str:
 
 def digest(sent: Mapping[str, Any]) -> str:
     """What tells one set from another by everything that it wants, its contents included."""
-    wanted = {option: value for option, value in sent.items() if option != "mode"}
+    wanted = {option: value for option, value in sent.items() if option not in ("mode", "skip_settled")}
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
 

@@ -50,7 +50,7 @@ class Engine:
         self.recovery = Recovery(self.book, manager, observe)
         self.outcome = Outcome()
 
-    # -- the two verbs -------------------------------------------------------------------------------------------
+    # -- the verbs -----------------------------------------------------------------------------------------------
 
     def apply(self) -> Outcome:
         try:
@@ -90,6 +90,16 @@ class Engine:
             self._describe(comparison, steps)
             self._judge_leniently(comparison, known=manifest is not None)
         return self.outcome
+
+    def is_settled(self, units: dict[str, UnitState]) -> bool:
+        """Whether apply would find nothing to do, not even for its records, the units being as given; reads only."""
+        if self.book.read() is not None:
+            return False
+        comparison, manifest = self._compare()
+        if comparison.changes or comparison.unknown_accounts:
+            return False
+        wanted = Manifest.of(self.spec, comparison.made, comparison.watched)
+        return manifest == wanted and all(map(is_idle, self._steps(comparison, units, {})))
 
     def _recover(self) -> Owed:
         self.observe("recover", self.spec.name)

@@ -93,6 +93,68 @@ BROKEN = """
         tests: []
 """
 
+# Whatever runs on the host fails under this interpreter: what succeeds has not gone there.
+SETTLED = """
+- name: Settled sets
+  hosts: localhost
+  gather_facts: false
+  vars:
+    wanted: &demo
+      name: demo
+      files: [{{path: "{place}/etc/demo.conf", content: one}}]
+    wanted_by_the_impatient: &skipping
+      <<: *demo
+      skip_settled: true
+  tasks:
+    - name: Bring the set into place
+      techsaas.hardened.config_set: *demo
+    - name: Nothing is taken for granted before somebody has looked
+      techsaas.hardened.config_set: *skipping
+      vars: &cut_off {{ansible_python_interpreter: /nonexistent/python}}
+      register: unseen
+      failed_when: unseen is success
+    - name: Look
+      techsaas.hardened.host_info: {{settled: true}}
+    - name: What is in place needs no look of its own
+      techsaas.hardened.config_set: *skipping
+      vars: *cut_off
+      register: skipped
+      failed_when: skipped is changed or skipped.files_changed != []
+    - name: Nor twice, and for others it does
+      techsaas.hardened.config_set: *demo
+      vars: *cut_off
+      register: asked
+      failed_when: asked is success
+    - name: After a failure nothing is known any more
+      techsaas.hardened.config_set: *skipping
+      vars: *cut_off
+      register: forgotten
+      failed_when: forgotten is success
+    - name: Somebody edits it
+      ansible.builtin.copy: {{dest: "{place}/etc/demo.conf", content: edited, mode: '0644'}}
+    - name: Look again
+      techsaas.hardened.host_info: {{settled: true}}
+    - name: It is mended
+      techsaas.hardened.config_set: *skipping
+      register: mended
+      failed_when: mended is not changed
+    - name: Look once more
+      techsaas.hardened.host_info: {{settled: true}}
+    - name: Another content is wanted
+      techsaas.hardened.config_set:
+        <<: *skipping
+        files: [{{path: "{place}/etc/demo.conf", content: two}}]
+      register: other
+      failed_when: other is not changed
+    - name: A change anywhere on the host ends it
+      techsaas.hardened.config_set:
+        <<: *skipping
+        files: [{{path: "{place}/etc/demo.conf", content: two}}]
+      vars: *cut_off
+      register: ended
+      failed_when: ended is success
+"""
+
 
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[..., tuple[int, str]]:
@@ -100,6 +162,7 @@ def play(tmp_path: Path) -> Callable[..., tuple[int, str]]:
     for name, text in {
         "play.yml": PLAY.format(place=tmp_path, secret=SECRET),
         "broken.yml": BROKEN,
+        "settled.yml": SETTLED.format(place=tmp_path),
         "templates/main.conf.j2": TEMPLATE,
         "templates/part.j2": "one part\n",
         "templates/syntax.j2": "fine\n{% if x %}\n{% endfor %}\n",
@@ -216,3 +279,8 @@ def test_all_mistakes_are_reported_at_once_before_the_host_is_contacted(
     ):
         assert words in output, output
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_what_was_seen_in_this_run_is_not_asked_again(play: Callable[..., tuple[int, str]]) -> None:
+    code, output = play(name="settled.yml")
+    assert code == 0, output

@@ -95,7 +95,7 @@ def test_a_weak_secret_is_refused(good: dict[str, str], value: str, reason: str)
 
 def _printable(length: int) -> str:
     return "".join(
-        secrets.choice(string.ascii_letters + string.digits + string.punctuation) for _ in range(length)
+        secrets.choice(string.ascii_letters + string.digits + string.punctuation) for _place in range(length)
     )
 
 

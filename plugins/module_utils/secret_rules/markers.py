@@ -22,7 +22,12 @@ _LEET = str.maketrans(
 _SEPARATORS = re.compile(r"[^a-z0-9@$!]")
 # Shorter words turn up in genuine secrets by chance, in leet even those of 7 letters.
 _PLAIN = re.compile("|".join(marker for marker in MARKERS if len(marker) >= 7))
-_FOLDED = re.compile("|".join(sorted({m.translate(_LEET) for m in MARKERS if len(m) >= 8})))
+# Nor those of hexadecimal digits: folded, one genuine hexadecimal secret in half a million has one.
+_FOLDED = re.compile(
+    "|".join(
+        sorted({m.translate(_LEET) for m in MARKERS if len(m) >= 8 and not re.fullmatch("[0-9a-f]*", m)})
+    )
+)
 _CONTEXT_LENGTH = 6
 
 _REFERENCE = re.compile(

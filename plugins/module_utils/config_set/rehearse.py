@@ -12,6 +12,7 @@ from typing import Any
 from . import namespace
 from .errors import ConfigSetError, RehearsalImpossible, Rejected
 from .model import Change
+from .nodes import Absent
 from .process import run
 from .swap import swap
 
@@ -62,11 +63,16 @@ def _in_child(
     return dict(json.loads(data)) if data else {"kind": "died", "message": "its process died"}
 
 
+def _place(change: Change) -> str:
+    """Where it happens; a directory that goes must not be a mount point itself."""
+    return os.path.dirname(change.path) if isinstance(change.after, Absent) else change.path
+
+
 def _judge(
     changes: Sequence[Change], checks: Sequence[Argv], timeout: float, token: str, workplace: str
 ) -> dict[str, Any]:
     try:
-        namespace.enter([namespace.concerned(change.path) for change in changes], workplace)
+        namespace.enter([namespace.concerned(_place(change)) for change in changes], workplace)
         swap(changes, token)
         for argv in checks:
             done = run(argv, timeout)

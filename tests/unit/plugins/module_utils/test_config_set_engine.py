@@ -113,6 +113,13 @@ class TestConvergence:
         assert set(outcome.files_changed) == {universe.path("new/deep"), universe.path("new/deep/b")}
         assert sorted(universe.snapshot()) == ["a", "new", "new/kept"]
 
+    def test_directories_that_go_are_judged_too(self, universe: Universe) -> None:
+        check = (("sh", "-c", f"! ls {universe.etc} | grep -q new || cat {universe.etc}/new/deep/b"),)
+        deep = universe.file("new/deep/b", b"2")
+        universe.apply(demo(universe, files=(universe.file("a", b"1"), deep), check=check))
+        assert universe.apply(demo(universe, files=(universe.file("a", b"1"),), check=check)).judged
+        assert sorted(universe.snapshot()) == ["a"]
+
     def test_a_file_may_be_declared_absent(self, universe: Universe) -> None:
         (universe.etc / "default").write_text("stock")
         spec = demo(universe, files=(universe.file("default", None),))

@@ -103,6 +103,11 @@ options:
           - Regular expression that must match within the value, in whatever case. Empty matches any value.
         type: str
         default: ''
+  attack_path:
+    description:
+      - Path, with a query, of a request that looks like an attack and has to be answered by 403. Empty leaves the check out.
+    type: str
+    default: ''
   rate_limit_path:
     description:
       - Path for the check of the rate limit. Empty leaves the check out.
@@ -261,6 +266,7 @@ def main() -> None:
                     "pattern": {"type": "str", "default": ""},
                 },
             },
+            "attack_path": {"type": "str", "default": ""},
             "rate_limit_path": {"type": "str", "default": "/healthz"},
             "rate_limit_burst": {"type": "int", "default": 0},
             "timeout": {"type": "float", "default": 5.0},

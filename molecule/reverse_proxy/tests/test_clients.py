@@ -244,4 +244,6 @@ def test_log_is_json_without_queries(edge: Edge) -> None:
 
 
 def test_nginx_has_nothing_to_say(edge: Edge) -> None:
-    assert edge.lab.run(edge.name, "nginx", "-t", "-q") == ""
+    said = edge.lab.run(edge.name, "nginx", "-t", "-q").splitlines()
+    # The firewall says how many rules it has.
+    assert [line for line in said if "[notice]" not in line or "rules loaded" not in line] == []

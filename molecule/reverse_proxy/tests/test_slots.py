@@ -119,6 +119,27 @@ def test_app_host_down_is_not_noticed(edge: Edge, app_host_down: str) -> None:
         assert (response.status, answer["app"]) == (200, APPS[1]), app_host_down
 
 
+def test_application_that_is_not_there_is_not_noticed(edge: Edge) -> None:
+    client = edge.client()
+    for _number in range(20):
+        client.request("GET", "/gone")
+        response = client.getresponse()
+        assert (response.status, response.read()) == (200, b"here")
+
+
+def test_what_may_not_be_repeated_is_not(edge: Edge) -> None:
+    """The application may have done it before it was gone."""
+    time.sleep(6)  # the host that failed before is asked again
+    client = edge.client()
+    statuses = []
+    for _number in range(6):
+        client.request("POST", "/gone", b"{}", {"Content-Type": "application/json"})
+        response = client.getresponse()
+        response.read()
+        statuses.append(response.status)
+    assert 502 in statuses
+
+
 def test_app_hosts_know_the_edge(edge: Edge) -> None:
     assert edge.get("/").json["edge"] == f"CN={edge.name}"
 

@@ -15,6 +15,7 @@ from labkit import inventory
 SCENARIO = Path(__file__).parents[1]
 # Each fault, and the check that has to tell it.
 FAULTS = {
+    "attack": "attack",
     "header": "header Strict-Transport-Security",
     "header_on_errors": "header X-Frame-Options",
     "http2": "http2",

@@ -10,6 +10,7 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.edge_checks.exch
 from ansible_collections.techsaas.hardened.plugins.module_utils.edge_checks.model import Failure, Target
 
 _REDIRECTS = (301, 308)
+_REFUSED = 403
 _CAUSES = {
     400: "nginx refused the request itself: look at hardened_domain and at the edge's error log",
     404: "the API has no such path: correct the path (see docs/verify.md)",
@@ -38,6 +39,18 @@ def expect_status(answer: Answer, allowed: Sequence[int], what: str) -> str:
     if answer.status < 400 and min(allowed) >= 400:
         fix = "the path is open to everybody: take the release back (rollback.yml) and repair the API's key check"
     raise Failure(expected, f"{answer.status}{_excerpt(answer.body)}", fix)
+
+
+def attack_refused(answer: Answer) -> str:
+    """By the firewall, whatever there is at that path: an open one would answer 200, an unknown one 404."""
+    if answer.status == _REFUSED:
+        return f"{answer.status}"
+    raise Failure(
+        f"{answer.label} to answer {_REFUSED} (it is an attack)",
+        f"{answer.status}{_excerpt(answer.body)}",
+        "let the firewall enforce (reverse_proxy_waf_mode), and look at reverse_proxy_waf_exclusions; where it is only to detect,"
+        " an empty verify_attack_path leaves this check out",
+    )
 
 
 def redirect(target: Target, path: str) -> str:

@@ -32,6 +32,7 @@ class Wanted:
     health_path: str = ""
     ready_path: str = ""
     protected_paths: Sequence[dict[str, Any]] = ()
+    attack_path: str = ""
     required_headers: Sequence[dict[str, str]] = ()
     rate_limit_path: str = ""
     rate_limit_burst: int = 0
@@ -78,7 +79,13 @@ class _Edge:
             )
             for item in wanted.protected_paths
         ]
+        if wanted.attack_path:
+            jobs.append(("attack", self._attack))
         return jobs
+
+    def _attack(self) -> str:
+        answer = self.answers["attack"] = fetch(self.target, self.wanted.attack_path, "GET")
+        return judge.attack_refused(answer)
 
     def _request(self, name: str, path: str, method: str, allowed: Sequence[int], why: str) -> _Job:
         def ask() -> str:

@@ -103,7 +103,7 @@ def test_verdict(site: Site) -> None:
         site.add_collector("log-1")
         code, output = site.run()
         assert code == 0, output
-        assert "Verified: 20 of 20 checks passed on edge-1, log-1." in output
+        assert "Verified: 21 of 21 checks passed on edge-1, log-1." in output
         assert "from app-1 in stream app after" in output
         assert "tls_1.1" not in output
         fake.requests = 0

@@ -193,7 +193,8 @@ class _Handler(_Base):
     def do_GET(self) -> None:
         behaviour = self.edge.behaviour
         default = {"/healthz": 200, "/readyz": 200, "/v1/items": 401, "/admin/keys": 403}
-        status = behaviour.statuses.get(self.path) or default.get(self.path, 404)
+        unknown = 403 if "%20or%20" in self.path else 404
+        status = behaviour.statuses.get(self.path) or default.get(self.path, unknown)
         if self.edge.over_limit():
             status = behaviour.over_limit
         body = b"{}" if status == 200 else behaviour.error_body

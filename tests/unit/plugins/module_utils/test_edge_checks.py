@@ -46,6 +46,7 @@ def look(fake: FakeEdge, authority: Authority, **changes: Any) -> dict[str, Any]
         "ready_path": "/readyz",
         "protected_paths": PROTECTED,
         "required_headers": [{"name": name, "pattern": value} for name, value in HEADERS.items()],
+        "attack_path": "/?id=1%27%20or%201%3D1",
         "rate_limit_path": "/healthz",
         "rate_limit_burst": 60,
     }
@@ -121,6 +122,11 @@ FAULTS: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "always one request id": ({"request_ids": "1" * 16}, ["request_id"], "different answers"),
     "two request ids": ({"extra": {"X-Request-ID": "1" * 16}}, ["request_id"], "2 of them on GET /healthz"),
     "odd request id": ({"request_ids": "a b"}, ["request_id"], "'a b' on GET /healthz"),
+    "attacks pass": (
+        {"statuses": {"/?id=1%27%20or%201%3D1": 200}},
+        ["attack"],
+        "to answer 403 (it is an attack); saw 200",
+    ),
     "dead": ({"statuses": {"/healthz": 502}}, ["health"], 'saw 502 with \'{"error": "x"}\''),
     "not ready": ({"statuses": {"/readyz": 503}}, ["ready"], "to answer 200"),
     "open to all": ({"statuses": {"/v1/items": 200}}, ["protected GET /v1/items"], "to answer 401 (no key"),
@@ -218,8 +224,8 @@ def test_what_is_left_out(authority: Authority, certificate: str) -> None:
 def test_burst_is_bounded_and_keeps_connections(authority: Authority, certificate: str) -> None:
     with edge(Behaviour(certificate, allowed_requests=1000)) as fake:
         look(fake, authority)
-        # health, ready, unknown, two protected: and then no more than was allowed.
-        assert fake.requests == 5 + 60
+        # health, ready, unknown, two protected, an attack: and then no more than was allowed.
+        assert fake.requests == 6 + 60
 
 
 def test_used_up_rate_limit_is_waited_for(

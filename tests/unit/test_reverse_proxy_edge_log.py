@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the edge's log reader tells, and what it keeps to itself."""
+
+from __future__ import annotations
+
+import json
+import syslog
+from runpy import run_path
+from typing import Any
+
+import pytest
+from house import ROOT
+
+READER = run_path(str(ROOT / "roles/reverse_proxy/files/edge-log"))
+
+
+def event_of(line: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(READER["hit_of"](line).text)
+    return found
+
+
+def transaction(*rules: tuple[int, str], engine: str = "Enabled", status: int = 403) -> bytes:
+    messages = [
+        {
+            "message": text,
+            "details": {"ruleId": str(rule), "data": "Matched Data: hunter2", "match": "hunter2"},
+        }
+        for rule, text in rules
+    ]
+    found: dict[str, Any] = {
+        "client_ip": "192.0.2.7",
+        "unique_id": "abc",
+        "request": {"method": "POST", "uri": "/v1/items?token=hunter2", "body": "hunter2"},
+        "response": {"http_code": status, "body": "hunter2"},
+        "producer": {"secrules_engine": engine},
+        "messages": messages,
+    }
+    return json.dumps({"transaction": found}).encode()
+
+
+SQL = (942100, "SQL Injection Attack Detected via libinjection")
+TOTAL = (949110, "Inbound Anomaly Score Exceeded (Total Score: 15)")
+
+
+def test_a_refusal() -> None:
+    assert event_of(transaction(SQL, TOTAL)) == {
+        "event": "waf",
+        "action": "blocked",
+        "request_id": "abc",
+        "client": "192.0.2.7",
+        "method": "POST",
+        "path": "/v1/items",
+        "status": 403,
+        "score": 15,
+        "rules": [{"id": 942100, "message": SQL[1]}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "action", "score"),
+    [
+        (transaction(SQL, TOTAL, engine="DetectionOnly", status=200), "detected", 15),
+        (transaction(SQL, status=200), "detected", None),
+        (transaction((102, "The body is not what its content type says"), status=400), "blocked", None),
+    ],
+)
+def test_what_was_done(line: bytes, action: str, score: int | None) -> None:
+    told = event_of(line)
+    assert (told["action"], told["score"]) == (action, score)
+
+
+@pytest.mark.parametrize(
+    "line", [transaction(SQL, TOTAL), b"hunter2", b"{}", b'{"transaction": "hunter2"}', b"\xff"]
+)
+def test_nothing_that_was_sent_is_told(line: bytes) -> None:
+    told = event_of(line)
+    assert told["event"] == "waf"
+    assert "hunter2" not in json.dumps(told)
+
+
+def test_complaints_of_nginx_lose_their_queries() -> None:
+    line = (
+        b"2026/11/24 13:52:52 [warn] 7#7: *4 limiting requests, client: 192.0.2.7, server: api.example.com, "
+        b'request: "GET /v1/items?token=hunter2&a=%22 HTTP/2.0", host: "api.example.com", '
+        b'upstream: "http://unix:/run/slot:/v1/items?token=hunter2", referrer: "https://x.example/?q=hunter2"\n'
+    )
+    level, text = READER["complaint_of"](line)
+    assert level == syslog.LOG_WARNING
+    assert "hunter2" not in text
+    assert 'request: "GET /v1/items?... HTTP/2.0", host: "api.example.com"' in text
+
+
+def test_what_the_firewall_refused_is_told_once() -> None:
+    assert (
+        READER["complaint_of"](
+            b"... [error] 1#1: *6 [client 192.0.2.7] ModSecurity: Access denied with code 403\n"
+        )
+        is None
+    )

@@ -79,14 +79,11 @@ record:
 
 import datetime
 import json
-import os
-import syslog
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.techsaas.hardened.plugins.module_utils import releases
+from ansible_collections.techsaas.hardened.plugins.module_utils import records, releases
 
 RECORD = Path(releases.PATH)
 
@@ -98,28 +95,6 @@ def _read() -> dict[str, Any]:
     if not releases.is_record(loaded):
         raise ValueError("not a release record")
     return dict(loaded)
-
-
-def _text(record: dict[str, Any]) -> str:
-    return json.dumps(record, indent=2, sort_keys=True) + "\n" if record else ""
-
-
-def _write(record: dict[str, Any]) -> None:
-    RECORD.parent.mkdir(mode=0o755, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=RECORD.parent, prefix=".release-")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(_text(record))
-        stream.flush()
-        os.fchmod(stream.fileno(), 0o644)
-        os.fsync(stream.fileno())
-    os.replace(temporary, RECORD)
-
-
-def _audit(record: dict[str, Any]) -> None:
-    syslog.openlog("hardened", 0, syslog.LOG_AUTHPRIV)
-    event = {key: record[key] for key in ("slot", "release", "image", "promoted_at")}
-    event["replaced"] = (record["previous"] or {}).get("release")
-    syslog.syslog(syslog.LOG_NOTICE, json.dumps({"event": "release_promoted", **event}))
 
 
 def main() -> None:
@@ -138,15 +113,12 @@ def main() -> None:
     after = releases.promote(before, module.params, datetime.datetime.now(datetime.timezone.utc))
     changed = after != before
     if changed and not module.check_mode:
-        _write(after)
-        _audit(after)
-    diff = {
-        "before_header": str(RECORD),
-        "after_header": str(RECORD),
-        "before": _text(before),
-        "after": _text(after),
-    }
-    module.exit_json(changed=changed, record=after, **({"diff": diff} if changed else {}))
+        records.write(RECORD, after)
+        promoted = {key: after[key] for key in ("slot", "release", "image", "promoted_at")}
+        records.audit("release_promoted", **promoted, replaced=(after["previous"] or {}).get("release"))
+    module.exit_json(
+        changed=changed, record=after, **({"diff": records.diff(RECORD, before, after)} if changed else {})
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from molecule.reverse_proxy.tests.conftest import Answer, Edge
 
 HEADERS = {
@@ -122,6 +124,53 @@ def test_no_release_yet(edge: Edge) -> None:
     answer = edge.get("/", "-X", "POST", "-d", "{}")
     assert_error(answer, 503, "service_unavailable")
     assert answer.header("retry-after") == "5"
+
+
+def test_security_contacts_are_published(edge: Edge) -> None:
+    answer = edge.get("/.well-known/security.txt")
+    assert (answer.status, answer.header("content-type")) == (200, "text/plain")
+    assert answer.body.decode().splitlines() == [
+        "Contact: mailto:security@example.com",
+        "Contact: https://example.com/security",
+        "Expires: 2999-12-31T00:00:00Z",
+        f"Canonical: https://{edge.lab.domain}/.well-known/security.txt",
+    ]
+    assert_hardened(answer)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/admin/keys", "/admin/", "//admin/keys", "/x/../admin/keys", "/x/..%2fadmin/keys", "/%61dmin/keys"],
+)
+def test_restricted_paths_are_for_some_networks(edge: Edge, path: str) -> None:
+    assert_error(edge.get(path), 403, "forbidden")
+
+
+@pytest.mark.parametrize("path", ["/admin", "/administration", "/internal", "/internal/more"])
+def test_other_paths_are_for_everybody(edge: Edge, path: str) -> None:
+    assert edge.get(path).status == 200
+
+
+@pytest.fixture
+def closed(edge: Edge) -> Iterator[None]:
+    record = "/var/lib/hardened/edge/maintenance.json"
+    edge.lab.run(edge.name, "touch", record)
+    yield
+    edge.lab.run(edge.name, "rm", record)
+
+
+@pytest.mark.usefixtures("closed")
+def test_closed_for_maintenance(edge: Edge) -> None:
+    for path in ("/", "/v1/items", "/admin/keys"):
+        answer = edge.get(path, "-X", "POST", "-d", "{}")
+        assert_error(answer, 503, "maintenance")
+        assert answer.header("retry-after") == "300"
+    assert [edge.get(path).status for path in ("/healthz", "/readyz")] == [200, 200]
+
+
+def test_open_again(edge: Edge) -> None:
+    assert edge.get("/").status == 200
+    assert_error(edge.get("/hardened-maintenance"), 404, "not_found")
 
 
 def test_request_id_is_the_edges(edge: Edge) -> None:

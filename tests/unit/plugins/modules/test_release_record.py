@@ -19,12 +19,13 @@ RUNNER = """
 import json, sys
 from pathlib import Path
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.techsaas.hardened.plugins.module_utils import records
 from ansible_collections.techsaas.hardened.plugins.modules import release_record
 place, audit = map(Path, sys.argv[1:])
 release_record.RECORD = place
-release_record.syslog.openlog = lambda *_: None
+records.syslog.openlog = lambda *_: None
 # Ansible's own line about each call goes the same way.
-release_record.syslog.syslog = lambda _, text: audit.open("a").write(f"{text}\\n") if text[0] == "{" else None
+records.syslog.syslog = lambda _, text: audit.open("a").write(f"{text}\\n") if text[0] == "{" else None
 with patch_module_args(json.load(sys.stdin)):
     release_record.main()
 """

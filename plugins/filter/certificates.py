@@ -26,6 +26,13 @@ def certificate_problems(
         raise AnsibleFilterError(f"certificate_problems: {error}") from error
 
 
+def certificate_faults(certificate: str, key: str, domain: str) -> list[str]:
+    """See certificate_faults.yml."""
+    if not certificates.HAS_CRYPTOGRAPHY:
+        raise AnsibleFilterError("certificate_faults needs the Python package cryptography on the controller")
+    return certificates.faults(certificate, key, domain)
+
+
 def subject_alt_names(names: Sequence[str]) -> list[str]:
     """See subject_alt_names.yml."""
     return certificates.subject_alt_names(names)
@@ -33,4 +40,8 @@ def subject_alt_names(names: Sequence[str]) -> list[str]:
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"certificate_problems": certificate_problems, "subject_alt_names": subject_alt_names}
+        return {
+            "certificate_faults": certificate_faults,
+            "certificate_problems": certificate_problems,
+            "subject_alt_names": subject_alt_names,
+        }

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import serialization
 except ImportError:
     HAS_CRYPTOGRAPHY = False
 else:
@@ -46,6 +47,32 @@ def problems(certificate: str, authority: str, names: Sequence[str], renew_befor
     if missing:
         found.append(f"is not for {', '.join(missing)}")
     return found
+
+
+def faults(chain: str, key: str, domain: str) -> list[str]:
+    """Return what keeps a server from serving a domain with a certificate of somebody else's authority.
+
+    :param chain: PEM text of the certificate, followed by those of the authorities between it and the root.
+    :param key: PEM text of its private key.
+    :param domain: DNS name that clients ask for.
+    :returns: any of unreadable, key, expired, early, name, chain.
+    """
+    try:
+        leaf, *authorities = x509.load_pem_x509_certificates(chain.encode())
+        private = serialization.load_pem_private_key(key.encode(), password=None)
+    except (ValueError, TypeError):
+        return ["unreadable"]
+    now = datetime.datetime.now(datetime.timezone.utc)
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    links = zip([leaf, *authorities], authorities)
+    wrong = {
+        "key": leaf.public_key().public_bytes(*form) != private.public_key().public_bytes(*form),
+        "expired": leaf.not_valid_after_utc < now,
+        "early": leaf.not_valid_before_utc > now,
+        "name": not {domain.lower(), "*." + domain.lower().partition(".")[2]} & _names(leaf),
+        "chain": not all(_issued_by(one, other) for one, other in links),
+    }
+    return [fault for fault, found in wrong.items() if found]
 
 
 def _load_authority(text: str) -> x509.Certificate:

@@ -19,6 +19,9 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})+")
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 _ORIGIN = re.compile(r"https://([^/?#@:\s]+|\[[0-9a-f:]+\])(?::(\d+))?", re.ASCII)
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN ((?:EC |RSA )?PRIVATE KEY)-----\n(?!Proc-Type)[A-Za-z0-9+/=\n]+-----END \1-----"
+)
 _RESERVED = (
     "localhost",
     "local",
@@ -156,6 +159,15 @@ def _certificate(value: str, _params: Params) -> Iterator[Finding]:
         )
 
 
+def _private_key(value: str, _params: Params) -> Iterator[Finding]:
+    if not _PRIVATE_KEY.fullmatch(value.strip()):
+        yield Finding(
+            "PRIVATE_KEY",
+            "must be a private key in PEM form that needs no passphrase",
+            "paste it with its BEGIN and END lines, and encrypt it by ansible-vault like every other secret",
+        )
+
+
 def _is_address(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
@@ -183,6 +195,7 @@ KINDS: dict[str, Kind] = {
     "address": _address,
     "cidr": _cidr,
     "certificate": _certificate,
+    "private_key": _private_key,
     "text": lambda value, params: iter(()),
     **{name: _by_pattern(name.upper(), *parts) for name, parts in _PATTERNS.items()},
 }

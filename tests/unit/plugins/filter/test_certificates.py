@@ -30,3 +30,5 @@ def test_without_cryptography_it_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(certificates, "HAS_CRYPTOGRAPHY", False)
     with pytest.raises(AnsibleFilterError, match="needs the Python package cryptography on the controller"):
         FILTERS["certificate_problems"]("", "", ["app-1"])
+    with pytest.raises(AnsibleFilterError, match="needs the Python package cryptography on the controller"):
+        FILTERS["certificate_faults"]("", "", "api.example.com")

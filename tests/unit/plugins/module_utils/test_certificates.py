@@ -13,7 +13,12 @@ from ansible_collections.techsaas.hardened.plugins.module_utils import certifica
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,14 +42,16 @@ class Authority:
         days: float = 90.0,
         issuer: str = "",
         subject: str = "app-1",
+        public: ec.EllipticCurvePublicKey | None = None,
+        days_ago: int = 400,
     ) -> str:
         now = datetime.datetime.now(datetime.UTC)
         common_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
         by = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer or self.name)])
-        public = self.key.public_key() if subject == self.name else key().public_key()
+        public = public or (self.key if subject == self.name else key()).public_key()
         builder = x509.CertificateBuilder().subject_name(common_name).issuer_name(by).public_key(public)
         builder = builder.serial_number(x509.random_serial_number())
-        builder = builder.not_valid_before(now - datetime.timedelta(days=400))
+        builder = builder.not_valid_before(now - datetime.timedelta(days=days_ago))
         # Half a minute for a slow test.
         builder = builder.not_valid_after(now + datetime.timedelta(days=days, seconds=30))
         if names is not None:
@@ -173,3 +180,47 @@ dns_names = st.from_regex(r"[a-z][a-z0-9-]{0,10}(\.[a-z][a-z0-9]{1,10}){0,3}", f
 def test_names_are_told_from_addresses(pairs: list[tuple[str, str]]) -> None:
     names = certificates.subject_alt_names([name for _kind, name in pairs])
     assert names == [f"{kind}:{name}" for kind, name in pairs]
+
+
+DOMAIN = "api.example.com"
+
+
+def pem(private: ec.EllipticCurvePrivateKey, passphrase: bytes = b"") -> str:
+    lock = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock).decode()
+
+
+@pytest.mark.parametrize("names", [[DOMAIN], ["*.example.com"], ["www.example.com", DOMAIN.upper()]])
+def test_a_certificate_of_somebody_elses_serves_its_domain(names: list[str]) -> None:
+    mine, root = key(), Authority("root")
+    middle = Authority("middle")
+    link = root.issue(None, subject="middle", public=middle.key.public_key())
+    leaf = middle.issue(names, public=mine.public_key())
+    assert certificates.faults(leaf + link, pem(mine), DOMAIN) == []
+    assert certificates.faults(leaf, pem(mine), DOMAIN) == []
+    assert certificates.faults(leaf + root.certificate, pem(mine), DOMAIN) == ["chain"]
+
+
+def test_each_fault_is_told() -> None:
+    mine, authority = key(), Authority()
+    good = authority.issue([DOMAIN], public=mine.public_key())
+    assert certificates.faults(good, pem(key()), DOMAIN) == ["key"]
+    assert certificates.faults(good, pem(mine), "example.com") == ["name"]
+    assert certificates.faults(good, pem(mine), "deep.api.example.com") == ["name"]
+    expired = authority.issue([DOMAIN], days=-2, public=mine.public_key())
+    assert certificates.faults(expired, pem(mine), DOMAIN) == ["expired"]
+    early = authority.issue([DOMAIN], days_ago=-2, public=mine.public_key())
+    assert certificates.faults(early, pem(mine), DOMAIN) == ["early"]
+    nothing_right = authority.issue(["other.example"], days=-2)
+    assert certificates.faults(nothing_right, pem(mine), DOMAIN) == ["key", "expired", "name"]
+
+
+@pytest.mark.parametrize(
+    "broken", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def test_what_cannot_be_read_is_told(broken: str) -> None:
+    mine = key()
+    good = Authority().issue([DOMAIN], public=mine.public_key())
+    assert certificates.faults(broken, pem(mine), DOMAIN) == ["unreadable"]
+    assert certificates.faults(good, broken, DOMAIN) == ["unreadable"]
+    assert certificates.faults(good, pem(mine, b"locked"), DOMAIN) == ["unreadable"]

@@ -12,7 +12,7 @@ from labkit.client import Client
 
 @pytest.fixture(scope="module")
 def closed(client: Client) -> Iterator[Any]:
-    done = client.playbook("maintenance.yml", "-e", "state=on", "-e", "reason=the database moves")
+    done = client.playbook("maintenance.yml", "-e", "state=on", "-e", 'reason="the database moves"')
     yield done
     client.playbook("maintenance.yml", "-e", "state=off")
 

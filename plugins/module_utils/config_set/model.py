@@ -128,6 +128,7 @@ class UnitState:
     name: str
     found: bool = False
     running: bool = False
+    starting: bool = False  # counts as running, but is not done yet
     failed: bool = False
     enabled: bool | None = False  # None: cannot be enabled or disabled (static, generated)
     stale: bool = False  # its unit file on disk is newer than what systemd has loaded

@@ -61,6 +61,9 @@ class Systemd:
             # A unit that was started too often refuses even the configuration that would mend it.
             self.reset_failed(name)
         try:
+            if action == "reload" and self.show([name])[name].starting:
+                # A reload of a unit that is just starting succeeds without doing anything, and the unit may have read the old set.
+                self._call("start", "--", name)
             self._call(action, "--", name)
         except ServiceError as error:
             raise ServiceError(f"{error}{self.last_words(name)}") from None
@@ -106,6 +109,7 @@ def _parse(name: str, block: str) -> UnitState:
         found=found,
         # A unit that waits for its next automatic restart has just failed.
         running=active in RUNNING and sub != "auto-restart",
+        starting=active == "activating" and sub != "auto-restart",
         failed=active == "failed",
         enabled=_enabled(values.get("UnitFileState", "")),
         stale=values.get("NeedDaemonReload") == "yes",

@@ -63,7 +63,9 @@ class FakeManager:
         states = {}
         for name in names:
             unit = self.unit(name)
-            states[name] = UnitState(name, True, unit["running"], unit["failed"], unit["enabled"])
+            states[name] = UnitState(
+                name, True, unit["running"], failed=unit["failed"], enabled=unit["enabled"]
+            )
         return states
 
     def daemon_reload(self) -> None:

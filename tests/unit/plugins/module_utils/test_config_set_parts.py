@@ -84,6 +84,17 @@ class TestSystemd:
         assert Systemd().show([]) == {}
         assert not calls.exists()
 
+    @pytest.mark.parametrize(
+        ("active", "done"), [("activating", ["show", "start", "reload"]), ("active", ["show", "reload"])]
+    )
+    def test_a_unit_that_is_starting_is_waited_for(
+        self, systemctl: Any, active: str, done: list[str]
+    ) -> None:
+        """systemd forgets a reload that comes while the unit starts."""
+        calls = systemctl(f"Id=a.service\nLoadState=loaded\nActiveState={active}\nSubState=start\n")
+        Systemd().act("reload", "a.service")
+        assert [line.split()[2] for line in calls.read_text().splitlines()] == done
+
     def test_a_refusal_comes_with_the_units_last_words(self, systemctl: Any) -> None:
         systemctl("Job for a.service failed.", 1, journal="nginx: [emerg] bind() failed")
         with pytest.raises(ServiceError) as error:

@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -196,14 +196,14 @@ def test_nothing_said_about_the_origin_is_believed(edge: Edge) -> None:
 # Runs on an app host, an ordinary client: more requests than an address may make.
 BURST = """
 import concurrent.futures, http.client, json, socket, ssl, sys
-address, domain = sys.argv[1:]
+address, domain, path, key, workers, each = sys.argv[1:]
 context = ssl.create_default_context(cafile="/etc/hardened/pki/ca.crt")
 def ask(_):
     connection = http.client.HTTPSConnection(domain, context=context, timeout=20)
     connection._create_connection = lambda *a, **k: socket.create_connection((address, 443), 20)
     found = []
-    for _ in range(30):
-        connection.request("GET", "/")
+    for _ in range(int(each)):
+        connection.request("GET", path, headers={"X-API-Key": key} if key else {})
         response = connection.getresponse()
         body = response.read()
         headers = {}
@@ -211,16 +211,46 @@ def ask(_):
             headers.setdefault(name.lower(), []).append(value)
         found.append((response.status, headers, body.decode()))
     return found
-with concurrent.futures.ThreadPoolExecutor(8) as pool:
-    answers = [answer for found in pool.map(ask, range(8)) for answer in found]
+with concurrent.futures.ThreadPoolExecutor(int(workers)) as pool:
+    answers = [answer for found in pool.map(ask, range(int(workers))) for answer in found]
 refused = [answer for answer in answers if answer[0] == 429]
 print(json.dumps({"statuses": [answer[0] for answer in answers], "refused": refused[:1]}))
 """
 
 
+def burst(edge: Edge, path: str, key: str, workers: int, each: int, host: str = "app-12") -> dict[str, Any]:
+    given = (edge.address, edge.lab.domain, path, key, str(workers), str(each))
+    found: dict[str, Any] = json.loads(edge.lab.run(host, "python3", "-c", BURST, *given))
+    return found
+
+
+def test_parts_of_the_api_are_limited_further(edge: Edge) -> None:
+    # Of its own zone, an address has the burst and one more.
+    statuses = burst(edge, "/login", "", 2, 6, host="app-13")["statuses"]
+    assert (statuses.count(200), statuses.count(429)) == (5, 7)
+
+
+def test_a_key_is_limited_whoever_uses_it(edge: Edge) -> None:
+    time.sleep(3)
+    key = f"k{time.time_ns() % 1000:03}.secret"
+    statuses = [
+        status
+        for host in ("app-12", "app-13")
+        for status in burst(edge, "/", key, 2, 9, host=host)["statuses"]
+    ]
+    # Fewer than one address alone may make.
+    assert 16 <= statuses.count(200) < 34 and 429 in statuses
+
+
+def test_the_log_tells_whose_key_it_was(edge: Edge) -> None:
+    answer = edge.get("/", "-H", "X-API-Key: abcd1234.hunter2hunter2")
+    line = logged(edge, answer)
+    assert line["key_id"] == "abcd1234" and "hunter2" not in json.dumps(line)
+    assert logged(edge, edge.get("/", "-H", "X-API-Key: hunter2hunter2"))["key_id"] == ""
+
+
 def test_bursts_are_limited(edge: Edge) -> None:
-    output = edge.lab.run("app-12", "python3", "-c", BURST, edge.address, edge.lab.domain)
-    result = json.loads(output)
+    result = burst(edge, "/", "", 8, 30)
     assert set(result["statuses"]) == {200, 429}
     assert result["statuses"].count(200) >= 40
     status, headers, body = result["refused"][0]
@@ -268,18 +298,22 @@ def test_status_is_the_hosts_own(edge: Edge) -> None:
     )
 
 
-def test_log_is_json_without_queries(edge: Edge) -> None:
-    answer = edge.get('/v1/items?token=hunter2"', "-A", 'a "quoted" agent')
-    request_id = answer.header("x-request-id")
+def logged(edge: Edge, answer: Answer) -> dict[str, Any]:
+    """The access log's line of a request."""
+    mine: list[dict[str, Any]] = []
     for _attempt in range(20):
-        lines = edge.lab.run(
-            edge.name, "journalctl", "-t", "nginx_access", "-o", "cat", "-n", "500"
-        ).splitlines()
-        mine = [json.loads(line) for line in lines if request_id in line]
+        lines = edge.lab.run(edge.name, "journalctl", "-t", "nginx_access", "-o", "cat", "-n", "500")
+        mine = [json.loads(line) for line in lines.splitlines() if answer.header("x-request-id") in line]
         if mine:
             break
         time.sleep(0.5)
     (line,) = mine
+    return line
+
+
+def test_log_is_json_without_queries(edge: Edge) -> None:
+    answer = edge.get('/v1/items?token=hunter2"', "-A", 'a "quoted" agent')
+    line = logged(edge, answer)
     wanted = {"event": "request", "method": "GET", "path": "/v1/items", "status": 200, "slot": "blue"}
     wanted |= {
         "client": edge.address.rpartition(".")[0] + ".1",

@@ -188,5 +188,9 @@ def test_edge_refuses_impostors(edge: Edge, impostor: str) -> None:
     assert (answer.status, answer.json["error"]["code"]) == (502, "bad_gateway"), impostor
     assert answer.header("x-frame-options") == "DENY"
     assert answer.json["error"]["request_id"] == answer.header("x-request-id")
-    errors = edge.lab.run(edge.name, "journalctl", "-t", "nginx_error", "-o", "cat", "-n", "50")
-    assert "upstream SSL certificate" in errors
+    for _attempt in range(20):
+        errors = edge.lab.run(edge.name, "journalctl", "-t", "nginx_error", "-o", "cat", "-n", "50")
+        if "upstream SSL certificate" in errors:
+            return
+        time.sleep(0.3)
+    raise AssertionError(errors)

@@ -82,6 +82,7 @@ def test_everything_wrong_is_reported_at_once_without_values() -> None:
         ("replace-this-with-something-secret-1234", "placeholder"),
         ("your-secret-key-goes-here-0123456789", "placeholder"),
         ("{{ app_secret_key | the vault's value }}", "placeholder"),
+        ("<the secret key of 32 characters or more>", "placeholder"),
         ("0123456789abcdef" * 3, "repeats"),
         ("a" * 64, "repeats"),
         pytest.param(f"{SECRET[:20]}\n{SECRET[20:]}", "line break", id="line break"),

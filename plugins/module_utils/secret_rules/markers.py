@@ -31,7 +31,7 @@ _FOLDED = re.compile(
 _CONTEXT_LENGTH = 6
 
 _REFERENCE = re.compile(
-    r"\{\{.*\}\}|\{%.*%\}|\$\{.*\}|\$\(.*\)|%\(.*\)s|<.{4,}>|\$ANSIBLE_VAULT.*|ENC\[.*|op://.*|arn:aws.*"
+    r"\{\{.*\}\}|\{%.*%\}|\$\{.*\}|\$\(.*\)|%\(.*\)s|<[\w .:/-]{4,}>|\$ANSIBLE_VAULT.*|ENC\[.*|op://.*|arn:aws.*"
     r"|(?:vault|env|file|ssm|kms|secret|secretref):.*|-----BEGIN.*|[a-z][a-z0-9+.-]*://.*"
     r"|/(?:run|etc|var|home|root|opt|tmp)/.*|none|null|nil|undefined|\{\".*\}",
     re.DOTALL | re.IGNORECASE,

@@ -25,7 +25,7 @@ MINIMUM_PASSWORD = 16
 MINIMUM_VARIETY = 8  # distinct characters; 32 random hex digits have 14 on average
 PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|this|it)|replace|placeholder|example|your[-_ ]|default|insecure|dummy|password"
-    r"|^<.*>$|^\{\{.*\}\}$|^\$\{.*\}$",
+    r"|^<[\w .:/-]*>$|^\{\{.*\}\}$|^\$\{.*\}$",
     re.IGNORECASE,
 )
 GENERATE = "generate one, for example: openssl rand -base64 48"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import os
 import shutil
@@ -193,8 +194,11 @@ AUTHORIZE = f"cd /home/{images.USER}/.ssh && install -o {images.USER} -g {images
 def private_key() -> Path:
     """Return the lab's own SSH key, made at first use."""
     key = paths.private_directory(paths.STATE) / "ssh_key"
-    if not key.exists():
-        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "hardened-lab", "-f", str(key)])
+    # Hosts boot side by side, and each wants it.
+    with open(key.with_suffix(".lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not key.exists():
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "hardened-lab", "-f", str(key)])
     return key
 
 

@@ -13,7 +13,11 @@ from ansible_collections.techsaas.hardened.tests.security.leaks.site import Site
 CERTIFICATE = "/etc/hardened/pki/host.crt"
 BACK = f"[ -e {CERTIFICATE} ] && rm {CERTIFICATE}.away || mv {CERTIFICATE}.away {CERTIFICATE}"
 WRITABLE = "sed -i /default_transaction_read_only/d /etc/postgresql/*/main/conf.d/*.conf; systemctl reload 'postgresql@*'"
-UNREADY = ("-e", "app_ready_path=/no-such-path", "-e", "app_ready_deadline=5", "-e", "release=unready")
+# Of what differs from what serves: anything else is no release.
+UNREADY = (
+    *("-e", "app_log_level=CRITICAL", "-e", "release=unready"),
+    *("-e", "app_ready_path=/no-such-path", "-e", "app_ready_deadline=5"),
+)
 NO_IMAGE = "registry-1:5000/reference-api@sha256:" + "0" * 64
 
 

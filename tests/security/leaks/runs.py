@@ -41,7 +41,9 @@ def every() -> list[Run]:
         *verb("deploy.yml", "deploy after all that", rotates=True),
         # What the other slot has is the password of before.
         Run("rollback to another password", "rollback.yml", fails=True, says="503"),
-        Run("release before the rollback", "release.yml", ("-e", "release=next")),
+        Run(
+            "release before the rollback", "release.yml", ("-e", "release=next", "-e", "app_log_level=ERROR")
+        ),
         *verb("rollback.yml", "rollback"),
     ]
 

@@ -22,19 +22,11 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.argum
     pack,
 )
 from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.mask import Masker, values_of
+from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.model import Outcome
+from ansible_collections.techsaas.hardened.plugins.module_utils.config_set.result import to_result
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_masking import register
 from ansible_collections.techsaas.hardened.plugins.plugin_utils import run_memory
 from jinja2 import TemplateSyntaxError
-
-_NOTHING_DONE: dict[str, Any] = {
-    "files_changed": [],
-    "action": "none",
-    "services": {},
-    "judged": False,
-    "recovered": "none",
-    "put_back": False,
-    "diff": [],
-}
 
 
 class TemplateFailed(Exception):
@@ -63,7 +55,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             head = f"config_set: {count} problem{'s' if count > 1 else ''}, nothing was done:"
             return {"failed": True, "msg": masker.text("\n- ".join([head, *problems]))}
         self._register(arguments, contents)
-        return self._ship(arguments, contents, task_vars)
+        return self._ship(arguments, contents, masker, task_vars)
 
     def _arguments(self) -> tuple[dict[str, Any], list[str]]:
         """The task's arguments with defaults filled in; ill-typed options are reported and left out."""
@@ -139,7 +131,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             register(value)
 
     def _ship(
-        self, arguments: dict[str, Any], contents: dict[str, bytes], task_vars: dict[str, Any]
+        self,
+        arguments: dict[str, Any],
+        contents: dict[str, bytes],
+        masker: Masker,
+        task_vars: dict[str, Any],
     ) -> dict[str, Any]:
         files = [
             {key: value for key, value in item.items() if key not in SOURCES} for item in arguments["files"]
@@ -149,7 +145,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not arguments["secrets"] and not any(item["secret"] for item in files):
             sent["digest"] = digest(sent)
             if self._is_known(sent, task_vars):
-                return {"changed": False, **_NOTHING_DONE}
+                return to_result(Outcome(), masker)
         with self._pipelining() as possible:
             if not possible and (arguments["secrets"] or any(item["secret"] for item in files)):
                 return {
@@ -159,17 +155,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 }
             result = dict(self._execute_module("techsaas.hardened.config_set", sent, task_vars=task_vars))
         if result.get("changed") or result.get("failed"):
-            run_memory.forget(self._host(task_vars))
+            run_memory.forget(run_memory.host_of(self._task, task_vars))
         return result
-
-    def _host(self, task_vars: dict[str, Any]) -> str:
-        return str(self._task.delegate_to or task_vars["inventory_hostname"])
 
     def _is_known(self, sent: dict[str, Any], task_vars: dict[str, Any]) -> bool:
         """Whether a look at the host could tell nothing new."""
         if sent["mode"] == "judge":
             return bool(sent["digest"] == _last_digest(task_vars, sent["name"]))
-        told = run_memory.settled(self._host(task_vars)) if sent["skip_settled"] else {}
+        told = run_memory.settled(run_memory.host_of(self._task, task_vars)) if sent["skip_settled"] else {}
         return bool(sent["digest"] == told.get(sent["name"]))
 
     @contextmanager

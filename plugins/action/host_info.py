@@ -47,10 +47,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if facts:
             facts["clock_skew"] = clock_skew(before, facts["time"], after)
             # Not a fact: a cache would keep it beyond the moment for which it is true.
-            run_memory.tell(
-                str(self._task.delegate_to or (task_vars or {})["inventory_hostname"]),
-                result.pop("settled", {}),
-            )
+            run_memory.tell(run_memory.host_of(self._task, task_vars or {}), result.pop("settled", {}))
             result["problems"] = []
         return result
 

@@ -75,7 +75,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return result
         if result.get("failed"):
             return _explained(result, todo, host)
-        run_memory.forget(str(self._task.delegate_to or task_vars["inventory_hostname"]))
+        run_memory.forget(run_memory.host_of(self._task, task_vars))
         if not result.get("changed"):
             return {"changed": False, "installed": []}
         answer: dict[str, Any] = {"changed": True, "installed": todo, "diff": _diff(todo, host)}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.techsaas.hardened.plugins.module_utils.value_kinds import KINDS
+from ansible_collections.techsaas.hardened.plugins.module_utils.value_kinds import KINDS, SECRET_KINDS
 
 MISSING: Any = object()
 _ANNOTATIONS = frozenset(
@@ -177,7 +177,7 @@ def _option(name: str, body: Mapping[str, Any], annotation: Mapping[str, Any]) -
     unknown = sorted(set(annotation) - _ANNOTATIONS - {"options"})
     if unknown:
         raise SpecificationError(f"{name}: no such annotation: {', '.join(unknown)}")
-    secret = bool(body.get("no_log")) or check.get("kind") == "secret"
+    secret = bool(body.get("no_log")) or check.get("kind") in SECRET_KINDS
     # A hidden text is a secret that must be strong, unless its role says otherwise.
     if secret and "kind" not in check and body.get("type", "str") == "str":
         check["kind"] = "secret"

@@ -186,6 +186,8 @@ def _by_pattern(code: str, pattern: str, rule: str, fix: str) -> Kind:
     return check
 
 
+# Their values must stand nowhere in clear.
+SECRET_KINDS = ("secret", "private_key")
 KINDS: dict[str, Kind] = {
     "secret": _secret,
     "domain": _domain,

@@ -5,10 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from ansible import constants
+
+
+def host_of(task: Any, task_vars: Mapping[str, Any]) -> str:
+    """The host that a task acts on."""
+    return str(task.delegate_to or task_vars["inventory_hostname"])
 
 
 def tell(host: str, sets: dict[str, str]) -> None:

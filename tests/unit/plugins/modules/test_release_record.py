@@ -3,61 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.techsaas.hardened.tests.unit.plugins.modules.calling import Host
 
 ONE: dict[str, Any] = {"slot": "blue", "release": "one", "image": "api@sha256:1"}
 TWO: dict[str, Any] = {"slot": "green", "release": "two", "image": "api@sha256:2"}
-# As Ansible's own test support does: arguments go in as the module's input, with the serialization profile it expects.
-RUNNER = """
-import json, sys
-from pathlib import Path
-from ansible.module_utils.testing import patch_module_args
-from ansible_collections.techsaas.hardened.plugins.module_utils import records
-from ansible_collections.techsaas.hardened.plugins.modules import release_record
-place, audit = map(Path, sys.argv[1:])
-release_record.RECORD = place
-records.syslog.openlog = lambda *_: None
-# Ansible's own line about each call goes the same way.
-records.syslog.syslog = lambda _, text: audit.open("a").write(f"{text}\\n") if text[0] == "{" else None
-with patch_module_args(json.load(sys.stdin)):
-    release_record.main()
-"""
-
-
-class Host:
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / "state" / "release.json"
-        self.audit_path = directory / "audit"
-
-    def call(self, check: bool = False, diff: bool = True, **options: Any) -> dict[str, Any]:
-        arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
-        done = subprocess.run(
-            [sys.executable, "-c", RUNNER, str(self.path), str(self.audit_path)],
-            input=json.dumps({**arguments, "_ansible_remote_tmp": "/tmp"}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    @property
-    def stored(self) -> Any:
-        return json.loads(self.path.read_text(encoding="utf-8"))
-
-    @property
-    def audit(self) -> list[Any]:
-        if not self.audit_path.exists():
-            return []
-        return [json.loads(line) for line in self.audit_path.read_text(encoding="utf-8").splitlines()]
 
 
 def written(path: Path) -> tuple[int, int, int]:
@@ -68,7 +22,7 @@ def written(path: Path) -> tuple[int, int, int]:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    return Host(tmp_path)
+    return Host("release_record", tmp_path / "state" / "release.json")
 
 
 def test_the_first_record_is_written(host: Host) -> None:

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-MODULE = "ansible_collections.techsaas.hardened.plugins.modules.slot_weight"
+from ansible_collections.techsaas.hardened.tests.unit.plugins.modules import calling
 
 
 @pytest.fixture
@@ -34,28 +30,7 @@ def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
 
 
 def call(edge: dict[str, str], check: bool = False, **options: Any) -> dict[str, Any]:
-    arguments = {**edge, **options, "_ansible_check_mode": check, "_ansible_remote_tmp": "/tmp"}
-    done = subprocess.run(
-        [sys.executable, "-c", RUNNER],
-        input=json.dumps(arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
-
-
-# As Ansible's own test support does: arguments go in as the module's input, with the serialization profile it expects.
-RUNNER = f"""
-import json, sys
-from ansible.module_utils import basic
-from ansible.module_utils.testing import patch_module_args
-from {MODULE} import main
-with patch_module_args(json.load(sys.stdin)):
-    main()
-"""
+    return calling.call("slot_weight", {**edge, **options}, check=check)
 
 
 def test_first_weight_assigns_every_link(edge: dict[str, str]) -> None:

@@ -21,11 +21,18 @@ _WANTED = "wanted.json"
 def remember(directory: str, arguments: Mapping[str, Any]) -> None:
     """Keep what the set in this directory was made of, unless secrets are part of it: then it has no digest."""
     path = os.path.join(directory, _WANTED)
-    if not arguments["digest"]:
-        with contextlib.suppress(FileNotFoundError):
+    # Only a round trip is at stake, which is no reason to fail a set that is in place.
+    with contextlib.suppress(OSError):
+        if not arguments["digest"]:
             os.unlink(path)
-    elif (read_json(path) or {}).get("digest") != arguments["digest"]:
-        write_json(path, dict(arguments))
+        elif _digest(path) != arguments["digest"]:
+            write_json(path, dict(arguments))
+
+
+def _digest(path: str) -> str:
+    with contextlib.suppress(ValueError, AttributeError):
+        return str((read_json(path) or {}).get("digest"))
+    return ""
 
 
 def settled(manager: ServiceManager, state_root: str = STATE_ROOT) -> dict[str, str]:

@@ -101,6 +101,15 @@ def test_whatever_a_run_would_mend_unsettles_it(
     assert known(universe) == {}
 
 
+@pytest.mark.parametrize("damage", ["{", "[]", ""])
+def test_a_damaged_memory_is_replaced(universe: Universe, damage: str) -> None:
+    sent = arguments(universe)
+    apply(universe, sent)
+    (universe.state / "demo/wanted.json").write_text(damage)
+    apply(universe, sent)
+    assert known(universe) == {"demo": sent["digest"]}
+
+
 @pytest.mark.parametrize("step", ["swapped", "probe", "commit", "manifest", "forget"])
 def test_a_killed_run_unsettles_it(universe: Universe, step: str) -> None:
     apply(universe, arguments(universe))

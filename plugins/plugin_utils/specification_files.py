@@ -14,6 +14,7 @@ _FILES = {
     "argument_specs": "meta/argument_specs.yml",
     "validation": "meta/validation.yml",
     "defaults": "defaults/main.yml",
+    # Or a directory of that name, whose files Ansible merges.
     "vars": "vars/main.yml",
 }
 
@@ -32,6 +33,10 @@ def read_specification(root: Path, loader: Any) -> Specification:
 
 
 def _read(path: Path, loader: Any) -> dict[str, Any]:
+    directory = path.with_suffix("")
+    if directory.is_dir():
+        files = [_read(part, loader) for part in sorted(directory.glob("*.yml"))]
+        return {name: value for part in files for name, value in part.items()}
     if not path.is_file():
         return {}
     # "unsafe" spares a deep copy of what is only read here.

@@ -33,19 +33,21 @@ def test_all_headers_are_on_errors_too() -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_every_template_is_installed(template: object) -> None:
-    files = (ROLE / "vars/main.yml").read_text()
+    files = "".join(path.read_text() for path in (ROLE / "vars/main").glob("*.yml"))
     assert f"template: {getattr(template, 'name', '')}" in files
 
 
 def test_generation_covers_what_nginx_reads() -> None:
     """A part left out of the hash could change without the probe noticing that nginx does not use it yet."""
-    parts = set(re.findall(r"'([a-z_]+\.conf)'", load(ROLE / "vars/main.yml")["_reverse_proxy_parts"]))
+    parts = set(
+        re.findall(r"'([a-z_]+\.conf)'", load(ROLE / "vars/main/service.yml")["_reverse_proxy_parts"])
+    )
     # The units are systemd's, and the status server carries the hash.
     assert parts == {path.stem for path in TEMPLATES} - {"service.conf", "status.conf", "edge-log.service"}
 
 
 def test_every_error_page_has_a_code() -> None:
-    codes = set(load(ROLE / "vars/main.yml")["_reverse_proxy_errors"])
+    codes = set(load(ROLE / "vars/main/site.yml")["_reverse_proxy_errors"])
     text = "".join(
         (ROLE / "templates" / f"{name}.conf.j2").read_text() for name in ("error_pages", "site", "slots")
     )

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.techsaas.hardened.plugins.module_utils.value_kinds import KINDS, SECRET_KINDS
+from ansible_collections.techsaas.hardened.plugins.module_utils.whole_kinds import WHOLE_KINDS
 
 MISSING: Any = object()
 _ANNOTATIONS = frozenset(
     "kind min_length min max min_items max_items unique pattern rule fix digest reserved empty distinct_from requires"
-    " variants required".split()
+    " variants required whole".split()
 )
 
 
@@ -183,6 +184,10 @@ def _option(name: str, body: Mapping[str, Any], annotation: Mapping[str, Any]) -
         check["kind"] = "secret"
     if check.get("kind", "text") not in KINDS:
         raise SpecificationError(f"{name}: no such kind: {check['kind']}")
+    if "whole" in check and (
+        check["whole"] not in WHOLE_KINDS or body.get("type", "str") not in ("list", "dict")
+    ):
+        raise SpecificationError(f"{name}: no such kind of a whole: {check['whole']}")
     if check.get("kind") == "port":
         check = {"min": 1, "max": 65535, **check}
     inner = body.get("options")

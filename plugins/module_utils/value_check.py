@@ -16,6 +16,7 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.value_types impo
     fits,
     wrong_type,
 )
+from ansible_collections.techsaas.hardened.plugins.module_utils.whole_kinds import WHOLE_KINDS
 
 
 class _Manner(NamedTuple):
@@ -66,6 +67,9 @@ def _check(option: Option, value: Any, manner: _Manner, where: str) -> Iterator[
         yield from _dict(option, value, manner, where)
     else:
         yield from _scalar(option, value, manner, where)
+    if "whole" in option.check:
+        for finding in WHOLE_KINDS[option.check["whole"]](value):
+            yield finding._replace(where=where + finding.where)
 
 
 def _choice(option: Option, where: str) -> Finding:
@@ -96,7 +100,7 @@ def _list(option: Option, value: Sequence[Any], manner: _Manner, where: str) -> 
         check={
             key: rule
             for key, rule in rules.items()
-            if key not in ("min_items", "max_items", "unique", "empty")
+            if key not in ("min_items", "max_items", "unique", "empty", "whole")
         },
     )
     for index, item in enumerate(value):

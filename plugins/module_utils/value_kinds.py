@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
@@ -152,6 +153,15 @@ def _cidr(value: str, _params: Params) -> Iterator[Finding]:
         )
 
 
+def _day(value: str, _params: Params) -> Iterator[Finding]:
+    try:
+        good = re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) and datetime.date.fromisoformat(value)
+    except ValueError:
+        good = None
+    if not good:
+        yield Finding("DAY", "must be a day of the calendar", "write '2027-06-30', in quotes")
+
+
 def _certificate(value: str, _params: Params) -> Iterator[Finding]:
     if not re.search(r"-----BEGIN CERTIFICATE-----\n[\s\S]+?\n-----END CERTIFICATE-----", value):
         yield Finding(
@@ -196,6 +206,7 @@ KINDS: dict[str, Kind] = {
     "image": _image,
     "address": _address,
     "cidr": _cidr,
+    "day": _day,
     "certificate": _certificate,
     "private_key": _private_key,
     "text": lambda value, params: iter(()),

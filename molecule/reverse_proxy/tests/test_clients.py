@@ -119,6 +119,33 @@ def test_errors_of_the_edge(edge: Edge) -> None:
     assert_error(edge.raw(b"POST / HTTP/1.1\r\n" + smuggled + b"\r\n0\r\n\r\n"), 400, "bad_request")
 
 
+LISTED = ("-H", "Origin: https://console.lab.internal")
+
+
+def test_the_applications_cors_is_left_alone(edge: Edge) -> None:
+    asked = ("-X", "OPTIONS", "-H", "Access-Control-Request-Method: PUT")
+    for options in (LISTED, (*LISTED, *asked)):
+        answer = edge.get("/cors", *options)
+        assert answer.header("access-control-allow-origin") == "https://of-the-application.example"
+        assert answer.header("access-control-allow-methods") == "PURGE"
+        assert answer.header("vary") == "Accept, Origin"
+    # Where it says nothing, nothing is said.
+    for path in ("/", "/status/403", "/status/404"):
+        assert "access-control-allow-origin" not in edge.get(path, *LISTED).headers
+
+
+def test_pages_of_listed_origins_can_read_the_edges_errors(edge: Edge) -> None:
+    attack = "/?q=%3Cscript%3Ealert(1)%3C/script%3E"
+    large = ("-H", "Content-Length: 1048577", "-d", "x")
+    for path, status, options in (("/", 413, large), ("/admin/keys", 403, ()), (attack, 403, ())):
+        answer = edge.get(path, *LISTED, *options)
+        assert (answer.status, answer.header("access-control-allow-origin")) == (status, LISTED[1][8:])
+        assert answer.header("access-control-expose-headers") == "X-Request-ID, Retry-After"
+        stranger = edge.get(path, "-H", LISTED[1] + ".evil.example", *options)
+        assert (stranger.status, stranger.header("vary")) == (status, "Origin")
+        assert "access-control-allow-origin" not in stranger.headers
+
+
 @pytest.mark.usefixtures("no_release")
 def test_no_release_yet(edge: Edge) -> None:
     answer = edge.get("/", "-X", "POST", "-d", "{}")

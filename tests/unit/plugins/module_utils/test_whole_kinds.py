@@ -168,3 +168,14 @@ def test_preloading_goes_with_what_browsers_ask_for(broken: Callable[..., set[tu
         assert broken(reverse_proxy_hsts_preload=True, **change) == {
             ("reverse_proxy_hsts_preload", "PRELOAD")
         }
+
+
+def test_origins_at_the_edge(broken: Callable[..., set[tuple[str, str]]]) -> None:
+    assert judged("reverse_proxy_cors_origins", ["https://console.your-company.com"]) == []
+    for origin in ("*", "null", "https://*.your-company.com", "~.*", "https://a.your-company.com/"):
+        assert judged("reverse_proxy_cors_origins", [origin]) == ["[0] ORIGIN"], origin
+    assert judged("reverse_proxy_cors_headers", ["*"]) == ["[0] PATTERN"]
+    edge = {"reverse_proxy_cors": "edge", "reverse_proxy_cors_origins": ["https://console.your-company.com"]}
+    assert broken(**edge) == set()
+    assert broken(**edge, reverse_proxy_waf_methods=["GET"]) == set()
+    assert broken(**edge, reverse_proxy_cors_methods=["PURGE"]) == {("reverse_proxy_cors_methods", "METHODS")}

@@ -26,11 +26,11 @@ def certificate_problems(
         raise AnsibleFilterError(f"certificate_problems: {error}") from error
 
 
-def certificate_faults(certificate: str, key: str, domain: str) -> list[str]:
+def certificate_faults(certificate: str, key: str, domain: str, key_type: str = "") -> list[str]:
     """See certificate_faults.yml."""
     if not certificates.HAS_CRYPTOGRAPHY:
         raise AnsibleFilterError("certificate_faults needs the Python package cryptography on the controller")
-    return certificates.faults(certificate, key, domain)
+    return certificates.faults(certificate, key, domain, key_type)
 
 
 def subject_alt_names(names: Sequence[str]) -> list[str]:

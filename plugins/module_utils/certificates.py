@@ -11,6 +11,8 @@ try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 except ImportError:
     HAS_CRYPTOGRAPHY = False
 else:
@@ -49,13 +51,14 @@ def problems(certificate: str, authority: str, names: Sequence[str], renew_befor
     return found
 
 
-def faults(chain: str, key: str, domain: str) -> list[str]:
+def faults(chain: str, key: str, domain: str, key_type: str = "") -> list[str]:
     """Return what keeps a server from serving a domain with a certificate of somebody else's authority.
 
     :param chain: PEM text of the certificate, followed by those of the authorities between it and the root.
     :param key: PEM text of its private key.
     :param domain: DNS name that clients ask for.
-    :returns: any of unreadable, key, expired, early, name, chain.
+    :param key_type: rsa or ecdsa, where the key has to be of this type.
+    :returns: any of unreadable, key, expired, early, name, chain, type, weak.
     """
     try:
         leaf, *authorities = x509.load_pem_x509_certificates(chain.encode())
@@ -71,8 +74,25 @@ def faults(chain: str, key: str, domain: str) -> list[str]:
         "early": leaf.not_valid_before_utc > now,
         "name": not {domain.lower(), "*." + domain.lower().partition(".")[2]} & _names(leaf),
         "chain": not all(_issued_by(one, other) for one, other in links),
+        "type": key_type not in ("", _key_type(leaf)),
+        "weak": _weak(leaf),
     }
     return [fault for fault, found in wrong.items() if found]
+
+
+def _key_type(leaf: x509.Certificate) -> str:
+    public = leaf.public_key()
+    if isinstance(public, RSAPublicKey):
+        return "rsa"
+    return "ecdsa" if isinstance(public, EllipticCurvePublicKey) else "another"
+
+
+def _weak(leaf: x509.Certificate) -> bool:
+    """Whether the TLS library of the hosts would refuse the key."""
+    public = leaf.public_key()
+    if isinstance(public, RSAPublicKey):
+        return public.key_size < 2048
+    return isinstance(public, EllipticCurvePublicKey) and public.key_size < 256
 
 
 def _load_authority(text: str) -> x509.Certificate:

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,23 @@ def test_tls_versions_of_yesterday(edge: Edge) -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError, match="protocol version"):
         edge.connect(context=context)
+
+
+@pytest.mark.parametrize("client", ["app-12", "app-13"])
+def test_each_client_gets_a_certificate_that_it_knows(edge: Edge, client: str) -> None:
+    argv = ["openssl", "s_client", "-connect", f"{edge.address}:443", "-servername", edge.lab.domain]
+    argv += ["-verify_return_error", "-CAfile", "/etc/hardened/pki/ca.crt"]
+
+    def served(*options: str) -> str:
+        said = edge.lab.run(client, *argv, *options)
+        certificate = said[said.index("-----BEGIN CERT") :].partition("\n---\n")[0]
+        return type(x509.load_pem_x509_certificate(certificate.encode()).public_key()).__name__
+
+    for options in (("-tls1_3",), ("-tls1_2",)):
+        assert served(*options) == "ECPublicKey", options
+    assert served("-tls1_3", "-sigalgs", "rsa_pss_rsae_sha256:rsa_pkcs1_sha256") == "RSAPublicKey"
+    assert served("-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256") == "RSAPublicKey"
+    assert served("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256") == "ECPublicKey"
 
 
 @pytest.mark.parametrize("name", ["other.example", "localhost"])

@@ -44,19 +44,22 @@ def issue(name: str, key: Key) -> str:
     return built.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def served(lab: Lab, edge: str) -> str:
+def served(lab: Lab, edge: str, ciphers: str = "") -> str:
     from molecule.reverse_proxy.tests.conftest import Edge
 
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    if ciphers:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(ciphers)
     with Edge(edge, lab).connect(context=context) as connection:
         return ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True) or b"")
 
 
-def configure(lab: Lab, certificate: str = "", key: str = "") -> tuple[int, str]:
+def configure(lab: Lab, certificate: str = "", key: str = "", **others: str) -> tuple[int, str]:
     process = lab.playbook(
-        "waf.yml", reverse_proxy_certificate=certificate, reverse_proxy_certificate_key=key
+        "waf.yml", reverse_proxy_certificate=certificate, reverse_proxy_certificate_key=key, **others
     )
     output, _nothing = process.communicate(timeout=300)
     return process.returncode, output
@@ -80,6 +83,22 @@ def test_it_is_served_and_its_key_is_nowhere_else(lab: Lab) -> None:
         assert lab.run(edge, "stat", "-c", "%a %U", "/etc/hardened/edge/site.key").strip() == "400 root"
         found = lab.run(edge, "grep", "-rlF", body, "/etc", "/var/lib/hardened", "/run", check=False).split()
         assert found == ["/etc/hardened/edge/site.key"]
+
+
+def test_two_are_served_side_by_side(lab: Lab) -> None:
+    keys = {"ECDSA": ec.generate_private_key(ec.SECP256R1()), "RSA": rsa.generate_private_key(65537, 2048)}
+    own = {kind: issue(lab.domain, key) for kind, key in keys.items()}
+    second = {
+        "reverse_proxy_rsa_certificate": own["RSA"],
+        "reverse_proxy_rsa_certificate_key": pem(keys["RSA"]),
+    }
+    code, output = configure(lab, own["ECDSA"], pem(keys["ECDSA"]), **second)
+    assert code == 0, output
+    assert [part for key in keys.values() for part in pem(key).splitlines()[2:4] if part in output] == []
+    for edge in EDGES:
+        assert served(lab, edge).split() == own["ECDSA"].split()
+        for kind, certificate in own.items():
+            assert served(lab, edge, f"ECDHE-{kind}-AES128-GCM-SHA256").split() == certificate.split()
 
 
 def test_a_key_of_another_certificate_changes_nothing(lab: Lab) -> None:

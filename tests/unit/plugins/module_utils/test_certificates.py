@@ -7,12 +7,13 @@ import datetime
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from ansible_collections.techsaas.hardened.plugins.module_utils import certificates
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -42,7 +43,7 @@ class Authority:
         days: float = 90.0,
         issuer: str = "",
         subject: str = "app-1",
-        public: ec.EllipticCurvePublicKey | None = None,
+        public: Any = None,
         days_ago: int = 400,
     ) -> str:
         now = datetime.datetime.now(datetime.UTC)
@@ -211,8 +212,23 @@ def test_each_fault_is_told() -> None:
     assert certificates.faults(expired, pem(mine), DOMAIN) == ["expired"]
     early = authority.issue([DOMAIN], days_ago=-2, public=mine.public_key())
     assert certificates.faults(early, pem(mine), DOMAIN) == ["early"]
+    assert certificates.faults(good, pem(mine), DOMAIN, "rsa") == ["type"]
+    assert certificates.faults(good, pem(mine), DOMAIN, "ecdsa") == []
     nothing_right = authority.issue(["other.example"], days=-2)
     assert certificates.faults(nothing_right, pem(mine), DOMAIN) == ["key", "expired", "name"]
+
+
+def test_rsa_and_keys_that_are_too_short() -> None:
+    def judged(private: Any, key_type: str = "") -> list[str]:
+        certificate = Authority().issue([DOMAIN], public=private.public_key())
+        return certificates.faults(certificate, pem(private), DOMAIN, key_type)
+
+    assert judged(rsa.generate_private_key(65537, 2048), "rsa") == []
+    assert judged(rsa.generate_private_key(65537, 2048), "ecdsa") == ["type"]
+    assert judged(rsa.generate_private_key(65537, 1024)) == ["weak"]  # noqa: S505 - refused
+    assert judged(ec.generate_private_key(ec.SECP224R1())) == ["weak"]
+    assert judged(ed25519.Ed25519PrivateKey.generate()) == []
+    assert judged(ed25519.Ed25519PrivateKey.generate(), "ecdsa") == ["type"]
 
 
 @pytest.mark.parametrize(

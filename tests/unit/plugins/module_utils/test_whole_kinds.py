@@ -7,6 +7,7 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
+import jinja2
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import (
@@ -179,3 +180,61 @@ def test_origins_at_the_edge(broken: Callable[..., set[tuple[str, str]]]) -> Non
     assert broken(**edge) == set()
     assert broken(**edge, reverse_proxy_waf_methods=["GET"]) == set()
     assert broken(**edge, reverse_proxy_cors_methods=["PURGE"]) == {("reverse_proxy_cors_methods", "METHODS")}
+
+
+def test_two_certificates_have_to_go_together() -> None:
+    """By name, which rules are broken; what the filter finds is stood in for, since it has tests of its own."""
+    environment = jinja2.Environment()  # noqa: S701 - no markup
+    # A certificate is here the word for its type, and of its faults.
+    environment.filters["techsaas.hardened.certificate_faults"] = lambda given, _key, _domain, kind="": [
+        *given.split()[1:],
+        *(["type"] if kind and kind != given.split()[0] else []),
+    ]
+    environment.filters["intersect"] = lambda one, other: [item for item in one if item in other]
+
+    def broken(own: str, rsa: str, types: list[str], profile: str = "intermediate") -> set[tuple[str, str]]:
+        given = {"reverse_proxy_certificate": own, "reverse_proxy_certificate_key": own and "key"}
+        given |= {"reverse_proxy_rsa_certificate": rsa, "reverse_proxy_rsa_certificate_key": rsa and "key"}
+        values = {**given, "reverse_proxy_key_types": types, "reverse_proxy_tls_profile": profile}
+        codes = (
+            "OTHER_KEY",
+            "NOT_VALID",
+            "OTHER_NAME",
+            "CHAIN",
+            "KEY_TYPE",
+            "WEAK",
+            "NO_RSA",
+            "KEY_TYPES",
+            "PROFILE",
+        )
+        return {
+            (rule.variable.removeprefix("reverse_proxy_"), rule.code)
+            for rule in _EDGE.rules
+            if rule.code in codes
+            and not environment.compile_expression(rule.that)(hardened_domain="x", **values)
+        }
+
+    both = ["ecdsa", "rsa"]
+    assert broken("", "", ["ecdsa"]) == broken("", "", both) == broken("", "", ["rsa"]) == set()
+    assert (
+        broken("ecdsa", "rsa", both) == broken("ecdsa", "", ["ecdsa"]) == broken("rsa", "", ["rsa"]) == set()
+    )
+    # As it was before there were two.
+    assert broken("rsa", "", ["ecdsa"]) == set()
+    assert broken("", "", both, "modern") == {("key_types", "PROFILE")}
+    assert broken("rsa", "", ["ecdsa"], "modern") == {("certificate", "KEY_TYPE")}
+    assert broken("ecdsa", "ecdsa", both) == {("rsa_certificate", "KEY_TYPE")}
+    assert broken("rsa", "rsa", both) == {("certificate", "KEY_TYPE")}
+    assert broken("ecdsa", "", both) == broken("rsa", "", both) == {("rsa_certificate", "NO_RSA")}
+    assert broken("ecdsa", "rsa", ["ecdsa"]) == {("key_types", "KEY_TYPES")}
+    # All at once.
+    assert broken("ecdsa weak", "rsa expired name chain key weak", ["rsa"], "modern") == {
+        ("certificate", "WEAK"),
+        ("rsa_certificate", "NOT_VALID"),
+        ("rsa_certificate", "OTHER_NAME"),
+        ("rsa_certificate", "CHAIN"),
+        ("rsa_certificate", "KEY_TYPE"),
+        ("rsa_certificate_key", "OTHER_KEY"),
+        ("key_types", "KEY_TYPES"),
+        ("key_types", "PROFILE"),
+    }

@@ -91,7 +91,13 @@ def renewer(tmp_path: Path) -> Program:
     for path in paths.values():
         os.mkdir(path)
     told: list[dict[str, Any]] = []
-    program.set(**paths, CONFIG=str(tmp_path / "acme.json"), FALLBACK=str(tmp_path / "edge.crt"), told=told)
+    program.set(
+        **paths,
+        CONFIG=str(tmp_path / "acme.json"),
+        JOURNAL=str(tmp_path / "journal"),
+        FALLBACK=str(tmp_path / "edge.crt"),
+        told=told,
+    )
     program.set(
         tell=lambda level, config, action, **more: told.append({"level": level, "action": action, **more})
     )
@@ -264,6 +270,21 @@ def test_what_waits_is_installed_without_asking_again(renewer: Program, authorit
     assert not Path(names_of(renewer)["STATE"], "pending.key").exists()
 
 
+def test_what_nobody_has_tried_does_not_wait(renewer: Program, authority: Authority) -> None:
+    state = {"failures": 3, "next_try": time.time() + 9000}
+    renewer.write_state(state)
+    wait_for_key(renewer, authority)
+    Path(names_of(renewer)["SPOOL"], "certificate.pem").write_text(authority.issue())
+    renewer.set(install=lambda _config, text: None)
+    assert renewer.renew("scheduled", CONFIG, time.time()) == 0
+    assert names_of(renewer)["told"][-1]["action"] == "renewed"
+    # What was tried already does.
+    renewer.write_state({**state, "installs": 1})
+    wait_for_key(renewer, authority)
+    assert renewer.renew("scheduled", CONFIG, time.time()) == 0
+    assert len(names_of(renewer)["told"]) == 1
+
+
 def test_what_is_refused_again_and_again_is_asked_for_anew(renewer: Program, authority: Authority) -> None:
     chain = authority.issue() + authority.pem("middle")
     asked: list[str] = []
@@ -361,10 +382,15 @@ LEGO = (
             "dns_propagation",
         ),
         ("something new", "order"),
+        (
+            "retry due to: acme: urn:ietf:params:acme:error:badNonce\nerror presenting token: exit status 1",
+            "dns_hook",
+        ),
     ],
 )
 def test_causes(words: str, cause: str) -> None:
-    assert ORDER.cause_of(LEGO + words) == cause
+    told = "\n".join(LEGO + line for line in words.splitlines())
+    assert ORDER.cause_of(told) == cause
     assert ORDER.last_of(LEGO + words) in (LEGO + words)
 
 

@@ -118,6 +118,7 @@ def names_of(renewer: Program) -> dict[str, Any]:
 
 def wait_for_key(renewer: Program, authority: Authority) -> None:
     shutil.copy(authority.directory / "leaf.key", Path(names_of(renewer)["STATE"], "pending.key"))
+    renewer.write_state({"ordered": DIRECTORY, **renewer.read_state()})
 
 
 # -- when ------------------------------------------------------------------------------------------------------------------
@@ -268,6 +269,27 @@ def test_what_waits_is_installed_without_asking_again(renewer: Program, authorit
     assert installed == [chain]
     assert names_of(renewer)["told"][-1]["action"] == "renewed"
     assert not Path(names_of(renewer)["STATE"], "pending.key").exists()
+
+
+def test_what_waits_from_another_authority_is_not_installed(renewer: Program, authority: Authority) -> None:
+    """Such as the staging one, after the inventory has gone on to the real one."""
+    wait_for_key(renewer, authority)
+    Path(names_of(renewer)["SPOOL"], "certificate.pem").write_text(authority.issue())
+    installed: list[str] = []
+    renewer.set(
+        install=lambda _config, text: installed.append(text), order=lambda _config: authority.issue(days=9)
+    )
+    other = {**CONFIG, "directory": "https://real.example.net/dir"}
+    assert renewer.renew("now", other, time.time()) == 0
+    assert len(installed) == 1
+    assert names_of(renewer)["told"][-1]["days_left"] in (8, 9)
+
+
+def test_a_damaged_key_is_as_good_as_none(renewer: Program, authority: Authority) -> None:
+    wait_for_key(renewer, authority)
+    Path(names_of(renewer)["STATE"], "pending.key").write_text("nonsense")
+    Path(names_of(renewer)["SPOOL"], "certificate.pem").write_text(authority.issue())
+    assert renewer.unfinished(CONFIG) == ""
 
 
 def test_what_nobody_has_tried_does_not_wait(renewer: Program, authority: Authority) -> None:

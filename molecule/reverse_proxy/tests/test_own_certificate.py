@@ -86,7 +86,10 @@ def test_it_is_served_and_its_key_is_nowhere_else(lab: Lab) -> None:
 
 
 def test_two_are_served_side_by_side(lab: Lab) -> None:
-    keys = {"ECDSA": ec.generate_private_key(ec.SECP256R1()), "RSA": rsa.generate_private_key(65537, 2048)}
+    keys: dict[str, Key] = {
+        "ECDSA": ec.generate_private_key(ec.SECP256R1()),
+        "RSA": rsa.generate_private_key(65537, 2048),
+    }
     own = {kind: issue(lab.domain, key) for kind, key in keys.items()}
     second = {
         "reverse_proxy_rsa_certificate": own["RSA"],

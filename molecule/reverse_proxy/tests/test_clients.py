@@ -174,10 +174,12 @@ def test_no_release_yet(edge: Edge) -> None:
 def test_security_contacts_are_published(edge: Edge) -> None:
     answer = edge.get("/.well-known/security.txt")
     assert (answer.status, answer.header("content-type")) == (200, "text/plain")
+    expires = re.search(r"^Expires: (\d{4}-\d\d-01)T00:00:00Z$", answer.body.decode(), re.M)
+    assert expires and expires[1] > time.strftime("%Y-%m-%d", time.gmtime())
     assert answer.body.decode().splitlines() == [
         "Contact: mailto:security@example.com",
         "Contact: https://example.com/security",
-        "Expires: 2999-12-31T00:00:00Z",
+        expires[0],
         f"Canonical: https://{edge.lab.domain}/.well-known/security.txt",
     ]
     assert_hardened(answer)

@@ -95,7 +95,8 @@ class Honest:
         )
 
     def address(self) -> str:
-        return f"{self.random.choice(('mary', 'j.smith', 'ops+alerts', 'o_brien'))}{self.random.randrange(99)}@example.{self.random.choice(('com', 'org', 'co.uk'))}"
+        who = self.random.choice(("mary", "j.smith", "ops+alerts", "o_brien"))
+        return f"{who}{self.random.randrange(99)}@example.{self.random.choice(('com', 'org', 'co.uk'))}"
 
     def token(self) -> str:
         return (

@@ -51,6 +51,11 @@ def test_an_honest_request_becomes_known(edge: Edge) -> None:
     assert [way_of(edge, answers[0]), way_of(edge, answers[-1])] == ["passed", "known"]
 
 
+def test_keeping_the_connection_is_no_obstacle(edge: Edge) -> None:
+    options = ("--http1.1", "-H", "Connection: keep-alive", "-H", "User-Agent: python-requests/2.32.3")
+    assert way_of(edge, ask(edge, "/v1/known", *options)[-1]) == "known"
+
+
 def test_what_is_alike_is_known_with_one(edge: Edge) -> None:
     become_known(edge)
     trace = "traceparent: 00-{:032x}-{:016x}-01"

@@ -50,8 +50,10 @@ local function parts_of(method)
     if not BODILESS[method] or #line > LONGEST_LINE or too_many or ngx.req.http_version() < 1.1 then
         return nil
     end
-    local keys = { key_of(method .. " " .. ngx.re.gsub(line, ALIKE_IN_LINE, "0", "jo")) }
+    local keys = { key_of(method .. " " .. (ngx.re.gsub(line, ALIKE_IN_LINE, "0", "jo") or line)) }
     local text = { method .. " " .. line .. " HTTP/1.1" }
+    -- Between the client and this server only: never passed on.
+    headers.Connection, headers.connection = nil, nil
     for name, value in pairs(headers) do
         local lower = name:lower()
         if type(value) ~= "string" or value == "" or #value > LONGEST_HEADER or NEVER[lower] then
@@ -91,7 +93,7 @@ end
 
 local function learn(keys, text, line)
     local lock = line .. "trial"
-    if running >= AT_ONCE or known:incr("trials", 1, 0, 1) > IN_A_SECOND or not known:add(lock, true, LOCK_SECONDS) then
+    if running >= AT_ONCE or (known:incr("trials", 1, 0, 1) or 0) > IN_A_SECOND or not known:add(lock, true, LOCK_SECONDS) then
         return
     end
     text[#text + 1] = "Connection: close\r\n\r\n"
@@ -118,9 +120,13 @@ local function is_known()
     return #unknown == 0
 end
 
--- For the access phase, which comes after all limits.
+-- For the access phase, which comes after all limits. When in doubt, the firewall looks.
 function M.look()
-    if not is_known() then
+    local fine, answer = pcall(is_known)
+    if not fine then
+        ngx.log(ngx.ERR, "waf_known: ", answer)
+    end
+    if not fine or not answer then
         ngx.exec("@firewall")
     end
 end

@@ -302,6 +302,7 @@ def test_back_to_http(client: Client, edge: Edge) -> None:
         "acme-renew",
         "edge-log",
         "waf-rules-exist",
+        "waf_known.lua",
     ]
 
 

@@ -158,10 +158,7 @@ def _part(
     }
     merged = {option: body.default for option, body in options.items() if body.default is not MISSING}
     merged.update(defaults)
-    rules = [
-        Rule(str(raw["code"]), str(raw["variable"]), raw["that"], str(raw["rule"]), str(raw["fix"]))
-        for raw in extras.get("rules") or ()
-    ]
+    rules = [rule for raw in extras.get("rules") or () for rule in _rules(raw)]
     guide = [
         GuideRule(
             str(raw["name"]),
@@ -171,6 +168,12 @@ def _part(
         for raw in extras.get("guide") or ()
     ]
     return Part(name, options, merged, rules, guide)
+
+
+def _rules(raw: Mapping[str, Any]) -> list[Rule]:
+    """One rule, or with `each` the same for several variables, for whose names `{each}` stands in its texts."""
+    texts = [str(raw[key]) for key in ("code", "variable", "that", "rule", "fix")]
+    return [Rule(*(text.replace("{each}", each) for text in texts)) for each in raw.get("each") or ("",)]
 
 
 def _option(name: str, body: Mapping[str, Any], annotation: Mapping[str, Any]) -> Option:

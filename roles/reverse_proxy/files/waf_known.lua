@@ -6,7 +6,6 @@
 -- headers hold secrets, and it is forgotten with every reload.
 local M = {}
 
-local TRIAL = "unix:/run/hardened-edge/trial.sock"
 local BODILESS = { GET = true, HEAD = true, DELETE = true }
 -- Headers of requests that have a body, want an answer in part, or another protocol.
 local NEVER = {
@@ -24,10 +23,11 @@ local SEEN_SECONDS, LOCK_SECONDS, REFUSED_SECONDS = 600, 5, 60
 
 local known = ngx.shared.hardened_waf_known
 local running = 0
-local salt
+local salt, trial
 
 -- Before the workers are there, so that all have the same salt.
-function M.start()
+function M.start(socket)
+    trial = "unix:" .. socket
     local random = assert(io.open("/dev/urandom", "rb"))
     salt = random:read(20)
     random:close()
@@ -68,7 +68,7 @@ end
 local function passes(text)
     local connection = ngx.socket.tcp()
     connection:settimeout(2000)
-    if not connection:connect(TRIAL) then
+    if not connection:connect(trial) then
         return false
     end
     local status

@@ -233,7 +233,7 @@ def test_two_certificates_have_to_go_together() -> None:
         ("rsa_certificate", "NOT_VALID"),
         ("rsa_certificate", "OTHER_NAME"),
         ("rsa_certificate", "CHAIN"),
-        ("rsa_certificate", "KEY_TYPE"),
+        ("rsa_certificate", "WEAK"),
         ("rsa_certificate_key", "OTHER_KEY"),
         ("key_types", "KEY_TYPES"),
         ("key_types", "PROFILE"),

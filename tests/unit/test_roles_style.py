@@ -74,8 +74,8 @@ def test_files_are_short(role: Role) -> None:
 @per_folder
 @pytest.mark.parametrize("habit", FORBIDDEN)
 def test_forbidden(folder: Path, habit: str) -> None:
-    # Argument specs describe options in words, which may be these.
-    files = [path for path in yaml_files(folder) if "meta" not in path.parts]
+    # Argument specs describe options in words, which may be these; what is hidden is said by its kind, in validation.yml.
+    files = [path for path in yaml_files(folder) if habit == "no_log" or "meta" not in path.parts]
     assert [hit for path in files for hit in lines_matching(path, FORBIDDEN[habit])] == []
 
 

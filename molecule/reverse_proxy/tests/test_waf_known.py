@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 if TYPE_CHECKING:
-    from molecule.reverse_proxy.tests.conftest import Answer, Edge
+    from molecule.reverse_proxy.tests.conftest import Answer, Edge, Lab
 
 TIMES = 5  # met twice, tried meanwhile
 SQL = "1' or 1=1-- -"
@@ -136,6 +136,21 @@ def test_a_reload_forgets(edge: Edge) -> None:
     time.sleep(2)
     assert way_of(edge, edge.get("/v1/known")) == "passed"
     become_known(edge)
+
+
+def test_what_is_excluded_at_one_path_is_not_known_at_another(lab: Lab) -> None:
+    from molecule.reverse_proxy.tests.conftest import EDGES, Edge, finish
+
+    exclusion = {"path": "/v1/known/sql", "reason": "Takes queries", "tags": ["attack-sqli"]}
+    cookie = ("-H", f"Cookie: id={quote(SQL)}")
+    try:
+        finish(lab.playbook("waf.yml", reverse_proxy_waf_exclusions=[exclusion]))
+        for edge in (Edge(name, lab) for name in EDGES):
+            become_known(edge)
+            assert {answer.status for answer in ask(edge, "/v1/known/sql", *cookie)} == {200}
+            assert edge.get("/v1/known", *cookie).status == 403
+    finally:
+        finish(lab.playbook("waf.yml"))
 
 
 def test_an_application_cannot_say_what_the_firewall_did(edge: Edge) -> None:

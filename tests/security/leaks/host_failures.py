@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.techsaas.hardened.tests.security.leaks.canary import canary
+from ansible_collections.techsaas.hardened.tests.security.leaks.canary import canary, simple
 from ansible_collections.techsaas.hardened.tests.security.leaks.run import Run, Variables
 from ansible_collections.techsaas.hardened.tests.security.leaks.site import Site
 
@@ -18,6 +18,7 @@ UNREADY = (
     *("-e", "app_log_level=CRITICAL", "-e", "release=unready"),
     *("-e", "app_ready_path=/no-such-path", "-e", "app_ready_deadline=5"),
 )
+NO_AUTHORITY = "https://127.0.0.1:1/directory"
 NO_IMAGE = "registry-1:5000/reference-api@sha256:" + "0" * 64
 
 
@@ -112,6 +113,48 @@ def on_the_host() -> list[Run]:
         ),
         Run("wrong vault password, deploy", "deploy.yml", wrong_password=True, fails=True, says="[Vv]ault"),
     ]
+
+
+def with_acme() -> list[Run]:
+    """With what binds an account, and with what a DNS provider wants to know, at an authority that does not answer."""
+    return [
+        Run("certificate, checked, of no authority", "deploy.yml", ("--check",), variables=_acme("http-01")),
+        *(
+            Run(
+                f"{verb}, {challenge}, authority away",
+                verb,
+                variables=_acme(challenge),
+                fails=True,
+                says=NO_AUTHORITY,
+            )
+            for challenge in ("http-01", "dns-01")
+            for verb in ("deploy.yml", "certificate.yml")
+        ),
+    ]
+
+
+def _acme(challenge: str) -> Variables:
+    """An ACME authority that nobody is, and new secrets for it."""
+
+    def variables(site: Site) -> Mapping[str, Any]:
+        names = {name: simple(name) for name in ("reverse_proxy_acme_eab_hmac", "acme_dns_token")}
+        site.search.add(names.values())
+        settings: dict[str, Any] = {
+            "reverse_proxy_acme_directory": NO_AUTHORITY,
+            "reverse_proxy_acme_email": "ops@example.com",
+            "reverse_proxy_acme_terms_agreed": True,
+            "reverse_proxy_acme_challenge": challenge,
+            "reverse_proxy_acme_eab_kid": "account-1",
+            "reverse_proxy_acme_eab_hmac": names["reverse_proxy_acme_eab_hmac"].value,
+        }
+        if challenge == "dns-01":
+            settings["reverse_proxy_acme_dns_provider"] = "cloudflare"
+            settings["reverse_proxy_acme_dns_environment"] = {
+                "CF_DNS_API_TOKEN": names["acme_dns_token"].value
+            }
+        return settings
+
+    return variables
 
 
 def _other(name: str) -> Variables:

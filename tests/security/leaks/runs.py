@@ -11,7 +11,10 @@ from ansible_collections.techsaas.hardened.tests.security.leaks.failures import 
     beside_secrets,
     not_judged,
 )
-from ansible_collections.techsaas.hardened.tests.security.leaks.host_failures import on_the_host
+from ansible_collections.techsaas.hardened.tests.security.leaks.host_failures import (
+    on_the_host,
+    with_acme,
+)
 from ansible_collections.techsaas.hardened.tests.security.leaks.run import Run
 
 
@@ -31,10 +34,14 @@ def every() -> list[Run]:
         *verb("provision.yml", "provision"),
         *verb("release.yml", "release"),
         *verb("verify.yml", "verify"),
+        *verb("maintenance.yml", "close", options=("-e", "state=on", "-e", "reason=the database moves")),
+        *verb("maintenance.yml", "open", options=("-e", "state=off")),
+        *verb("certificate.yml", "certificate"),
         # Not fresh any more, but with other secrets: all that a first deployment does to them is done again.
         replace(first, rotates=True, short=True),
         replace(again, short=True),
         *on_the_host(),
+        *with_acme(),
         *bad_secrets(),
         *beside_secrets(),
         *not_judged(),

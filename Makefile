@@ -67,7 +67,7 @@ test-all: setup ## The same without haste: what is slow too, every Molecule scen
 	  $(addprefix molecule-,$(filter-out leaks,$(filter $(ONCE),$(SCENARIOS)))) \
 	  $(foreach scenario,$(filter-out $(ONCE),$(SCENARIOS)),$(addprefix molecule-$(scenario)@,12 13)) molecule-leaks
 
-.PHONY: lint unit sanity api strength backends molecule bench
+.PHONY: lint unit sanity api strength backends molecule bench bench-edge
 lint: venv ## Style, types, YAML, Ansible rules and committed secrets
 	@tools/lint.sh
 unit: venv ## Unit tests and the house rules for roles
@@ -86,6 +86,10 @@ molecule-%: setup # a scenario, or a scenario and the Debian release: postgres@1
 	@DEBIAN=$(or $(word 2,$(subst @, ,$*)),$(DEBIAN)) molecule test --scenario-name $(firstword $(subst @, ,$*))
 bench: setup ## Time the booted lab's second deploy beside thirty template tasks (ARGS= for the deploy)
 	@$(PYTHON) tests/bench/bench.py $(ARGS)
+bench-edge: setup ## Load the edge beside a plain nginx and beside Debian's rule set as it is (ARGS="--debian 12")
+	@molecule converge --scenario-name reverse_proxy
+	@PYTHONPATH=molecule/shared $(PYTHON) tests/bench/edge_bench.py $(ARGS)
+	@molecule destroy --scenario-name reverse_proxy
 
 # --- the inventory of one environment, judged without contacting a host ---
 

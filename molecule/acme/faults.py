@@ -301,6 +301,8 @@ def test_back_to_http(client: Client, edge: Edge) -> None:
         "acme-order",
         "acme-renew",
         "edge-log",
+        "last_answers.lua",
+        "let-clients-go",
         "waf-rules-exist",
         "waf_known.lua",
     ]

@@ -46,8 +46,14 @@ def every() -> list[Run]:
         *beside_secrets(),
         *not_judged(),
         *verb("deploy.yml", "deploy after all that", rotates=True),
-        # What the other slot has is the password of before.
-        Run("rollback to another password", "rollback.yml", fails=True, says="503"),
+        # What the other slot has is the password of before, with which it keeps its sessions, but gets no new ones.
+        Run(
+            "rollback to another password",
+            "rollback.yml",
+            before="systemctl restart postgresql",
+            fails=True,
+            says="503",
+        ),
         Run(
             "release before the rollback", "release.yml", ("-e", "release=next", "-e", "app_log_level=ERROR")
         ),

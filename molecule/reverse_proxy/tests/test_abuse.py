@@ -79,6 +79,6 @@ def test_others_are_served(edge: Edge, kind: str, cut_off: bool) -> None:
     assert attack.wait(60) == 0
     print(f"{edge.name}: {kind}: {did}, p99 of a good client {quiet.p99()} before, {under.p99()} meanwhile")
     assert did["made"] > 10
-    assert (did["ended"] > 0) is cut_off
+    assert did["ended"] > 0 or not cut_off
     assert set(quiet.statuses + under.statuses) == {201}
     assert edge.lab.run(edge.name, "pgrep", "-u", "www-data", "nginx") == workers

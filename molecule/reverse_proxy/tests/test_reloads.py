@@ -34,7 +34,6 @@ class Writers:
     """Each keeps its connection for as long as the edge wants to, as RFC 9112 has it, and never sends anything twice."""
 
     edge: Edge
-    connections: int = CONNECTIONS
     statuses: Counter[int] = field(default_factory=Counter)
     answered: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -53,7 +52,7 @@ class Writers:
         self._thread.join()
 
     async def _all(self) -> None:
-        await asyncio.gather(*(self._write() for _connection in range(self.connections)))
+        await asyncio.gather(*(self._write() for _connection in range(CONNECTIONS)))
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self.opened += 1

@@ -303,6 +303,8 @@ def test_back_to_http(client: Client, edge: Edge) -> None:
         "edge-log",
         "last_answers.lua",
         "let-clients-go",
+        "refusals.lua",
+        "slots.lua",
         "waf-rules-exist",
         "waf_known.lua",
     ]

@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,6 +113,16 @@ class Edge:
         done = subprocess.run(argv, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()
         return parse(done.stdout)
+
+    def access_log(self, request_id: str) -> list[dict[str, Any]]:
+        """The access log's lines of a request, once there are any; nginx writes them with a delay."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            lines = self.lab.run(self.name, "tail", "-n", "500", "/var/log/nginx/access.jsonl").splitlines()
+            if mine := [json.loads(line) for line in lines if request_id in line]:
+                return mine
+            time.sleep(0.2)
+        raise AssertionError(f"{self.name}: no line about {request_id}")
 
     def raw(self, request: bytes) -> Answer:
         """Send bytes as they are, which no well-behaved client would."""

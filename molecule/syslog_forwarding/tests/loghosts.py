@@ -89,7 +89,7 @@ class Hosts:
         """What follows the word in the stored lines, each a number."""
         where = collector or self.collectors[0]
         text = self.run(where, f"grep -rhoE -- '{word} [0-9]+' {STORE}", check=False).stdout
-        return {int(line.split()[1]) for line in text.splitlines()}
+        return {int(line.split()[-1]) for line in text.splitlines()}
 
 
 def parsed(text: str) -> Line:

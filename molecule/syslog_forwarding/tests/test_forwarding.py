@@ -26,6 +26,24 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
     for number in range({count}):
         link.send(b"<13>flood: {token} " + b"x" * 30_000)
 """
+FILE = "/var/log/nginx/access.jsonl"
+# As nginx does: goes on writing to a file that was renamed until it has opened the next one.
+WRITE = """
+import os, time
+os.makedirs(os.path.dirname({path!r}), exist_ok=True)
+stream = open({path!r}, "a")
+for number in range({count}):
+    stream.write('{{"event": "request", "path": "{token} %d"}}\\n' % number)
+    if {renamed} and number % 100 == 99:
+        stream.flush()
+        time.sleep(0.2)
+    if {renamed} and number % ({renamed} or 1) == {renamed} - 1:
+        os.rename({path!r}, {path!r} + ".1")
+    if {renamed} and number > {renamed} and number % ({renamed} or 1) == {renamed} // 10:
+        stream.close()
+        stream = open({path!r}, "a")
+stream.close()
+"""
 every_host = pytest.mark.parametrize("host", HOSTS)
 every_client = pytest.mark.parametrize("host", HOSTS[:2])
 
@@ -149,6 +167,41 @@ def test_nothing_is_sent_in_clear(hosts: Hosts, host: str) -> None:
     hosts.run(host, "logger connect")
     wait_until(lambda: "rsyslogd" in hosts.out(host, "ss -Htnp dst :20514"), "no connection")
     assert "rsyslogd" not in hosts.out("collector-12", "ss -Hlunp; ss -Hltnp | grep -v :20514 || true")
+
+
+def write(hosts: Hosts, host: str, token: str, count: int, renamed: int = 0) -> None:
+    hosts.python(host, WRITE.format(path=FILE, token=token, count=count, renamed=renamed))
+
+
+@every_client
+def test_lines_of_a_file_arrive(hosts: Hosts, host: str) -> None:
+    """Of an edge's access log: as JSON, under its own name, and in no other file of the host."""
+    token = word()
+    write(hosts, host, token, 1)
+    path, line = hosts.arrived(token)
+    assert path == f"{host}/nginx_access.jsonl"
+    assert (line["facility"], line["severity"], line["source"]) == ("local7", "info", "host")
+    assert line["data"] == {"event": "request", "path": f"{token} 0"}
+    assert hosts.out(host, f"grep -c {token} /var/log/syslog || true") == "0"
+
+
+@every_client
+def test_a_renamed_file_loses_no_line(hosts: Hosts, host: str) -> None:
+    token, count = word(), 4_000
+    write(hosts, host, token, count, renamed=1_000)
+    wait_until(lambda: len(hosts.numbers(token)) == count, "lines lack")
+    assert hosts.out("collector-12", f"grep -rhF {token} /var/log/hardened | wc -l") == str(count)
+
+
+@every_client
+def test_lines_of_a_file_wait_for_rsyslog(hosts: Hosts, host: str) -> None:
+    token, count = word(), 400
+    write(hosts, host, f"{token} before", 200)
+    hosts.run(host, "systemctl stop syslog.socket rsyslog.service")
+    write(hosts, host, f"{token} meanwhile", count)
+    hosts.run(host, "systemctl start syslog.socket rsyslog.service")
+    wait_until(lambda: len(hosts.numbers(f"{token} before")) == 200, "lines of before lack")
+    wait_until(lambda: len(hosts.numbers(f"{token} meanwhile")) == count, "lines of meanwhile lack")
 
 
 class TestWithoutCollector:

@@ -26,7 +26,8 @@ OBJECTS = (
     "the table by the window|a user from Berlin|all items on the list|the data in the second column|"
     "a bottle of water|the script for the play|the function of this button|the password policy|the index of the book|the view "
     "from the hotel|a group of ten|the values on page 12|the host of the evening|the cookie recipe|an image of the harbour|the shell of the "
-    "building|a set of rules|the file from last year|the event|the procedure|the trigger|the process|the system|the database|the union of both clubs|a case of wine|the morning train|a "
+    "building|a set of rules|the file from last year|the event|the procedure|the trigger|the process|the system|the database|the union of both clubs|"
+    "a case of wine|the morning train|a "
     "quiet room|their garden|the second floor|another chair|the invoice|your answer|the weather|a longer text|the bridge|a map of the town|"
     "the keys|the red bicycle|her painting|the summer holidays|some bread and cheese|a letter|the meeting|the school|a new lamp|our parcel"
 )
@@ -53,7 +54,7 @@ OTHERS = (
     "我想更改订单，谢谢。明天下午三点可以吗？",
     "窓側の席を予約したいです。よろしくお願いします。",
     "예약을 변경하고 싶습니다. 감사합니다!",
-    "Çok teşekkürler, görüşmek üzere; İstanbul’da hava güzel.",
+    "Çok teşekkürler, görüşmek üzere; İstanbul'da hava güzel.",
     "Proszę o zmianę zamówienia – dziękuję bardzo!",
     "Great food 😀👍 — will come again ❤️!",
 )

@@ -19,8 +19,8 @@ def directives(name: str) -> dict[str, int]:
 
 
 def test_headers_are_added_in_one_place() -> None:
-    """A second place would silently drop them all there; the slots' own are for the log and meant to do so."""
-    assert set(directives("add_header")) == {"headers.conf.j2", "slots.conf.j2"}
+    """A second place would silently drop them all there."""
+    assert set(directives("add_header")) == {"headers.conf.j2"}
     assert set(directives("proxy_hide_header")) == {"headers.conf.j2"}
 
 

@@ -41,6 +41,13 @@ def test_a_client_creates_and_reads(client: Client, api_key: str) -> None:
         logged(client, answer.request_id, event="request")
 
 
+def test_the_edge_tells_of_a_request_too(client: Client) -> None:
+    answer = client.request("GET", "/v1/items?secret=hunter2")
+    line = logged(client, answer.request_id, service="nginx_access")
+    seen = {name: line["data"][name] for name in ("method", "path", "status", "protocol")}
+    assert seen == {"method": "GET", "path": "/v1/items", "status": answer.status, "protocol": "HTTP/2.0"}
+
+
 def test_a_revoked_key_is_refused_and_the_refusal_is_a_security_event(client: Client) -> None:
     issued = client.admin("POST", "/admin/keys", {"client": "short-lived"})
     assert issued.status == 201

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
 import syslog
+import time
+from pathlib import Path
 from runpy import run_path
 from typing import Any
 
@@ -97,3 +100,62 @@ def test_what_the_firewall_refused_is_told_once() -> None:
         )
         is None
     )
+
+
+class Access:
+    """An access log, and how often nginx was told to open it anew."""
+
+    def __init__(self, path: Path, told: Path) -> None:
+        self.path, self.before = path, path.with_name(path.name + ".1")
+        self._told = told
+        self.log = READER["AccessLog"](str(path))
+
+    @property
+    def told(self) -> int:
+        return len(self._told.read_text().splitlines()) if self._told.exists() else 0
+
+
+@pytest.fixture
+def access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Access:
+    told = tmp_path / "told"
+    systemctl = tmp_path / "bin/systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(systemctl.parent), prepend=os.pathsep)
+    path = tmp_path / "access.jsonl"
+    path.write_text("one\n")
+    return Access(path, told)
+
+
+def test_a_small_log_is_left_alone(access: Access) -> None:
+    access.log.keep_small()
+    assert (access.path.read_text(), access.before.exists(), access.told) == ("one\n", False, 0)
+
+
+@pytest.mark.parametrize("why", ["large", "old"])
+def test_a_log_is_begun_anew(access: Access, why: str) -> None:
+    if why == "large":
+        os.truncate(access.path, READER["ACCESS_LARGE"] + 1)
+    else:
+        access.log.begun = time.monotonic() - READER["ACCESS_OLD"] - 1
+    access.log.keep_small()
+    assert access.before.read_bytes().startswith(b"one\n")
+    assert (access.path.read_text(), access.path.stat().st_mode & 0o777, access.told) == ("", 0o660, 1)
+    access.log.keep_small()
+    assert access.told == 1
+
+
+def test_killed_between_renaming_and_beginning(access: Access) -> None:
+    access.path.rename(access.before)
+    access.log.keep_small()
+    assert (access.path.read_text(), access.before.read_text(), access.told) == ("", "one\n", 1)
+
+
+def test_nginx_is_told_again_while_it_goes_on_with_the_file_before(access: Access) -> None:
+    access.path.rename(access.before)
+    access.log.keep_small()
+    later = time.time() + READER["REOPENED"] + 1
+    os.utime(access.before, (later, later))
+    access.log.keep_small()
+    assert access.told == 2

@@ -46,6 +46,7 @@ def test_the_edge_tells_of_a_request_too(client: Client) -> None:
     line = logged(client, answer.request_id, service="nginx_access")
     seen = {name: line["data"][name] for name in ("method", "path", "status", "protocol")}
     assert seen == {"method": "GET", "path": "/v1/items", "status": answer.status, "protocol": "HTTP/2.0"}
+    assert "hunter2" not in json.dumps(line)
 
 
 def test_a_revoked_key_is_refused_and_the_refusal_is_a_security_event(client: Client) -> None:

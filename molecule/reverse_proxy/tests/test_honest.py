@@ -61,3 +61,5 @@ def test_honest_requests_pass(edge: Edge, *, prose: bool, most: int) -> None:
         print(f"{request.method} {request.path[:200]} {rules} {request.text[:1500]}")
     print(f"{edge.name}: {len(found)} of {NUMBER} refused, seed {SEED}")
     assert len(found) <= most
+    # With a firewall that looks.
+    assert edge.get("/v1/search?q=%3Cscript%3Ealert(1)%3C/script%3E").status == 403

@@ -9,8 +9,7 @@ function M.head()
     if not REFUSED[ngx.status] or ngx.var.upstream_addr then
         return
     end
-    local body = string.format('{"error":{"code":"%s","message":"%s","request_id":"%s"}}\n',
-        ngx.var.hardened_error_code, ngx.var.hardened_error_message, ngx.var.request_id)
+    local body = ngx.var.hardened_error_body
     ngx.header.content_type = "application/json"
     ngx.header.content_length = #body
     ngx.ctx.refusal = body

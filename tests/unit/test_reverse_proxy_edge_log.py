@@ -72,6 +72,11 @@ def test_what_was_done(line: bytes, action: str, score: int | None) -> None:
     assert (told["action"], told["score"]) == (action, score)
 
 
+def test_bytes_that_are_no_text_do_not_hide_a_refusal() -> None:
+    told = event_of(transaction(SQL, TOTAL).replace(b"hunter2", b"\xff"))
+    assert (told["action"], told["score"]) == ("blocked", 15)
+
+
 @pytest.mark.parametrize(
     "line", [transaction(SQL, TOTAL), b"hunter2", b"{}", b'{"transaction": "hunter2"}', b"\xff"]
 )

@@ -41,8 +41,8 @@ http {{
     access_log /run/bench-{name}.access;
     keepalive_requests {requests};
     upstream app {{
-        server {app}:8441;
-        keepalive 32;
+        {servers}
+        keepalive 128;
     }}
     server {{
         listen {port} ssl http2;
@@ -110,6 +110,7 @@ class Figures:
 class Lab:
     edge: str
     app: str
+    apps: tuple[str, ...]
     fleet: Fleet
     addresses: dict[str, str]
 
@@ -142,7 +143,7 @@ class Lab:
             sys.exit(done.stdout + done.stderr)
 
     def pin(self) -> None:
-        for host, core in ((self.edge, 0), (self.app, 1)):
+        for host, core in ((self.edge, 0), *((app, 1) for app in self.apps)):
             self.run(
                 host,
                 f"for p in /proc/[0-9]*; do taskset -acp {core} ${{p#/proc/}} > /dev/null 2>&1 || :; done",
@@ -164,7 +165,7 @@ def prepare(lab: Lab, domain: str, internal_domain: str) -> None:
             name=name,
             requests=REQUESTS,
             port=port,
-            app=lab.addresses[lab.app],
+            servers=" ".join(f"server {lab.addresses[app]}:8441;" for app in lab.apps),
             domain=domain,
             internal_domain=internal_domain,
             modules=given[0],
@@ -250,7 +251,8 @@ def main() -> int:
     generated = Path(inventory.directory(FLEET), "generated.yml").read_text(encoding="utf-8")
     hosts = yaml.safe_load(generated)["all"]["hosts"]
     addresses = {name: variables["ansible_host"] for name, variables in hosts.items()}
-    lab = Lab(f"edge-{options.debian}", f"app-{options.debian}", Fleet.load(FLEET), addresses)
+    apps = tuple(name for name in addresses if name.startswith("app-"))
+    lab = Lab(f"edge-{options.debian}", f"app-{options.debian}", apps, Fleet.load(FLEET), addresses)
     settings = inventory.read(FLEET)
     clean(lab)
     prepare(lab, settings["hardened_domain"], settings["hardened_internal_domain"])

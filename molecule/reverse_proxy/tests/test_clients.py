@@ -132,6 +132,7 @@ def test_errors_of_the_edge(edge: Edge) -> None:
         edge.get("/", "--http1.1", "-H", "X-Large: " + "a" * 9000), 431, "request_header_fields_too_large"
     )
     assert_error(edge.raw(b"NONSENSE\r\n\r\n"), 400, "bad_request")
+    assert_error(edge.raw(b"GET / HTTP/4.0\r\n" + host + b"\r\n"), 505, "http_version_not_supported")
     assert_error(edge.raw(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"), 400, "bad_request")
     smuggled = host + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"
     assert_error(edge.raw(b"POST / HTTP/1.1\r\n" + smuggled + b"\r\n0\r\n\r\n"), 400, "bad_request")

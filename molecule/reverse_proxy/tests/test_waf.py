@@ -34,6 +34,8 @@ ATTACKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "script in XML": ("/write", ("-H", "Content-Type: application/xml", "-d", "<a>&lt;script&gt;alert(1)&lt;/script&gt;</a>")),
     "script with a byte for each bracket": ("/?q=%BCscript%BEalert(1)%BC/script%BE", ()),
     "script with a byte for the last bracket": ("/?q=<script%BEalert(1)", ()),
+    "script between a quarter and three": ("/?q=%C2%BCscript%C2%BEalert(1)", ()),
+    "SQL by quotes of typography": ("/?id=%E2%80%99%20OR%20%E2%80%991%3D1%23%3B--", ()),
     "a handler that no other rule knows": (f"/?q={quote('YWJj/onabcdef=a')}", ()),
     "a handler after what looks like base64": (f"/?q={quote('YWJj onabcdef==1')}", ()),
     "script in half of an encoding": ("/?q=a%BCimg%20src=x%20onerror=alert(1)>", ()),

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import ssl
+import struct
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,18 @@ def test_answers_over_http2(edge: Edge) -> None:
     assert (answer.status, answer.version) == (200, "HTTP/2")
     assert answer.json["uri"] == "/v1/items?page=2"
     assert_hardened(answer)
+
+
+def test_a_client_is_told_how_many_requests_a_connection_may_have_open(edge: Edge) -> None:
+    context = edge.context()
+    context.set_alpn_protocols(["h2"])
+    most_streams = 3
+    with edge.connect(context=context) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        received = connection.recv(4096)
+    length, kind = int.from_bytes(received[:3], "big"), received[3]
+    assert kind == 4, "the first frame is no SETTINGS"
+    assert dict(struct.iter_unpack(">HI", received[9 : 9 + length]))[most_streams] == 32
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -15,13 +15,19 @@ from house import Option, Role, roles, walk
 BEGIN = "<!-- options: written by `make docs-tables` from meta/argument_specs.yml -->"
 END = "<!-- end of options -->"
 REGION = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-MARKUP = re.compile(r"\b(?:C|O|V|RV|E|M|P)\(([^)]*)\)")
+# Ansible's: a parenthesis within is written "\)" in some kinds, and cannot be in others.
+MARKUP = re.compile(r"\b(?:[CMP]\((?P<plain>[^)]*)\)|(?:O|V|RV|E)\((?P<escaped>(?:[^)\\]|\\.)*)\))")
+
+
+def _marked(found: re.Match[str]) -> str:
+    text = found["plain"] if found["escaped"] is None else re.sub(r"\\(.)", r"\1", found["escaped"])
+    return f"`{text}`"
 
 
 def _text(value: str | list[str]) -> str:
     """A description as one table cell."""
     joined = " ".join(value) if isinstance(value, list) else value
-    return MARKUP.sub(r"`\1`", " ".join(joined.split())).replace("|", "\\|")
+    return MARKUP.sub(_marked, " ".join(joined.split())).replace("|", "\\|")
 
 
 def _default(option: Option) -> str:

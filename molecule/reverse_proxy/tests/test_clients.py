@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
+from molecule.reverse_proxy.tests.attacker import PREFACE, SETTINGS, frame
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -61,10 +63,10 @@ def test_a_client_is_told_how_many_requests_a_connection_may_have_open(edge: Edg
     context.set_alpn_protocols(["h2"])
     most_streams = 3
     with edge.connect(context=context) as connection:
-        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        connection.sendall(PREFACE + frame(SETTINGS, 0, 0))
         received = connection.recv(4096)
     length, kind = int.from_bytes(received[:3], "big"), received[3]
-    assert kind == 4, "the first frame is no SETTINGS"
+    assert kind == SETTINGS, "the first frame is no SETTINGS"
     assert dict(struct.iter_unpack(">HI", received[9 : 9 + length]))[most_streams] == 32
 
 

@@ -14,6 +14,8 @@ import pytest
 from molecule.reverse_proxy.tests.conftest import EDGES, Edge, finish
 from molecule.reverse_proxy.tests.http3 import SECONDS, ask, client
 from molecule.reverse_proxy.tests.test_clients import assert_error, assert_hardened
+from molecule.reverse_proxy.tests.test_reloads import BODY
+from molecule.reverse_proxy.tests.test_waf import hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 OFFER = ['h3=":443"; ma=3600']
 REST = ["clear"]
-BODY = b'{"some": "thing"}'
 CONNECTIONS = 8
 PAUSE = 0.05
 # Seconds for which old workers may live, with an application that has to answer within one.
@@ -81,6 +82,8 @@ def test_attacks_are_refused(newer: Edge, path: str, body: bytes | None) -> None
     assert_error(answer, 403, "forbidden")
     (line,) = newer.access_log(answer.header("x-request-id"))
     assert line["waf"] == "blocked"
+    # For what it is, and not for the protocol or for the host, which is no header here.
+    assert min(rule["id"] for rule in hit(newer, answer)["rules"]) > 930_000
 
 
 def test_what_is_known_passes_the_firewall(newer: Edge) -> None:

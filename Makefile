@@ -67,7 +67,7 @@ test-all: setup ## The same without haste: what is slow too, every Molecule scen
 	  $(addprefix molecule-,$(filter-out leaks,$(filter $(ONCE),$(SCENARIOS)))) \
 	  $(foreach scenario,$(filter-out $(ONCE),$(SCENARIOS)),$(addprefix molecule-$(scenario)@,12 13)) molecule-leaks
 
-.PHONY: lint unit sanity api strength backends molecule bench bench-edge
+.PHONY: lint unit sanity api strength backends molecule bench bench-edge bench-cage
 lint: venv ## Style, types, YAML, Ansible rules and committed secrets
 	@tools/lint.sh
 unit: venv ## Unit tests and the house rules for roles
@@ -90,6 +90,10 @@ bench-edge: setup ## Load the edge beside a plain nginx and beside Debian's rule
 	@molecule converge --scenario-name reverse_proxy
 	@PYTHONPATH=molecule/shared $(PYTHON) tests/bench/edge_bench.py $(ARGS)
 	@molecule destroy --scenario-name reverse_proxy
+bench-cage: setup ## Start and load the example API in its cage and in a plain `docker run` (ARGS="--rounds 9")
+	@molecule converge --scenario-name app
+	@PYTHONPATH=molecule/shared $(PYTHON) tests/bench/cage_bench.py $(ARGS)
+	@molecule destroy --scenario-name app
 
 # --- the inventory of one environment, judged without contacting a host ---
 

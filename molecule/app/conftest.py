@@ -39,6 +39,13 @@ class Host:
         return loaded
 
     @property
+    def uid(self) -> int:
+        """As whom the host knows the container's user 1000, who is nobody else there."""
+        first = int(self.run("sed", "-n", "s/^dockremap:\\([0-9]*\\):65536$/\\1/p", "/etc/subuid"))
+        assert first >= 100000
+        return first + 1000
+
+    @property
     def slot(self) -> str:
         return str(self.record()["slot"])
 

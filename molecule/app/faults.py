@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from labkit.client import Client
+from labkit.plays import changes, converge, play, refused
 from labkit.podman import podman
 
 CONVERGE = "../molecule/app/converge.yml"
@@ -38,30 +39,6 @@ while time.monotonic() < end:
     time.sleep(max(0, 0.02 - (time.monotonic() - started)))
 print(json.dumps([answered, slowest, lost]))
 """
-
-
-def play(client: Client, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """One run, with all the words that Ansible can make, none of which may be a secret."""
-    done = client.playbook(playbook, "--diff", "-vv", *arguments)
-    words = done.stdout + done.stderr
-    assert [name for name, value in client.secrets.items() if value in words] == []
-    return done
-
-
-def converge(client: Client, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = play(client, CONVERGE, *arguments)
-    assert done.returncode == 0, done.stdout[-3000:]
-    return done
-
-
-def refused(client: Client, playbook: str, *arguments: str) -> str:
-    done = play(client, playbook, *arguments)
-    assert done.returncode != 0, done.stdout[-3000:]
-    return done.stdout
-
-
-def changes(done: subprocess.CompletedProcess[str]) -> set[int]:
-    return {int(number) for number in re.findall(r"changed=(\d+)", done.stdout)}
 
 
 def states(hosts: list[Any]) -> list[dict[str, str]]:
@@ -123,7 +100,17 @@ def test_a_rollback_moves_nothing_but_the_record(client: Client, hosts: list[Any
             ('{"app_migrate_command": ["no-such-command"]}',), "no-such-command", id="migration-fails"
         ),
         pytest.param(
-            ("image=registry-1:5000/reference-api@sha256:" + "0" * 64,), "not found|unknown", id="no-image"
+            ("image=registry-1:5000/reference-api@sha256:" + "0" * 64,), "IMAGE_MISSING", id="no-image"
+        ),
+        pytest.param(
+            ('{"app_memory": "16m", "app_migrate_command": []}',),
+            "The previous set is back",
+            id="too-little-memory",
+        ),
+        pytest.param(
+            ('{"app_syscalls": ["read", "write", "openat"], "app_migrate_command": []}',),
+            "The previous set is back",
+            id="too-few-system-calls",
         ),
     ],
 )
@@ -148,6 +135,26 @@ def test_a_release_that_fails_changes_nothing(
         while not host.get(host.idle).startswith("200 "):
             assert time.monotonic() < deadline
             time.sleep(0.5)
+    assert changes(converge(client)) == {0}
+
+
+def test_a_port_that_is_taken_is_named(client: Client, hosts: list[Any]) -> None:
+    host = hosts[1]
+    before = states(hosts)
+    # The slot is down and somebody else has taken its port.
+    host.run("systemctl", "stop", f"hardened-app@{host.idle}.service")
+    port = {"blue": 18441, "green": 18442}[host.idle]
+    taking = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(120)"
+    host.run("systemd-run", "--quiet", "--collect", "--unit=probe-port", "python3", "-c", taking)
+    try:
+        said = refused(client, CONVERGE, "-e", "release=failed", "-e", "app_log_level=ERROR")
+    finally:
+        host.run("systemctl", "stop", "probe-port")
+    assert f"127.0.0.1:{port}" in said
+    assert "address already in use" in said
+    assert host.get(host.slot).startswith("200 ")
+    host.run("systemctl", "start", f"hardened-app@{host.idle}.service")
+    assert [state["files"] for state in states(hosts)] == [state["files"] for state in before]
     assert changes(converge(client)) == {0}
 
 
@@ -223,15 +230,35 @@ def test_a_damaged_record_stops_a_release_before_it_touches_a_slot(client: Clien
         host.run("mv", f"{RECORD}.bak", RECORD)
 
 
-def test_requests_do_not_notice_a_restart_of_the_engine(host: Any) -> None:
+# An upgrade is what dpkg does in one, with the same version, and then the restart of all of it, which Debian leaves to the operator.
+UPGRADE = """
+export DEBIAN_FRONTEND=noninteractive
+apt-get install --reinstall --yes --quiet docker.io containerd runc >/dev/null
+systemctl restart containerd.service docker.service
+"""
+
+
+@pytest.mark.parametrize(
+    ("work", "seconds"),
+    [
+        pytest.param(("systemctl", "restart", "docker.service"), "25", id="restart"),
+        pytest.param(("sh", "-ec", UPGRADE), "60", id="upgrade"),
+    ],
+)
+def test_requests_do_not_notice_that_the_engine_goes_and_comes(
+    host: Any, work: tuple[str, ...], seconds: str
+) -> None:
     port = {"blue": "18441", "green": "18442"}[host.slot]
     before = host.pid(host.slot)
     container = host.client.fleet.container(host.name)
     load = subprocess.Popen(
-        ["podman", "exec", container, "python3", "-c", LOAD, port, "25"], stdout=subprocess.PIPE, text=True
+        ["podman", "exec", container, "python3", "-c", LOAD, port, seconds], stdout=subprocess.PIPE, text=True
     )
     time.sleep(3)
-    host.run("systemctl", "restart", "docker.service")
+    engine = host.run("systemctl", "show", "--property=ExecMainPID", "docker.service")
+    host.run(*work)
+    assert host.run("systemctl", "show", "--property=ExecMainPID", "docker.service") != engine
+    assert load.poll() is None
     out = load.communicate(timeout=120)[0]
     answered, slowest, lost = json.loads(out)
     assert host.pid(host.slot) == before

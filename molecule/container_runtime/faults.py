@@ -106,8 +106,17 @@ def test_a_changed_setting_restarts_the_engine_once_and_no_container(
     assert engine.pid("ticker") == ticker
 
 
+def test_users_are_not_mapped_anew_under_containers(client: Client, engine: Any, ticker: str) -> None:
+    before = engine.run("sha256sum", DAEMON)
+    done = converge(client, engine, "-e", '{"container_runtime_userns_remap": false}')
+    assert done.returncode != 0
+    assert "containers exist that the engine would lose" in " ".join(done.stdout.split())
+    assert engine.run("sha256sum", DAEMON) == before
+    assert engine.pid("ticker") == ticker
+
+
 def test_what_was_edited_by_hand_is_put_right(client: Client, engine: Any, ticker: str) -> None:
-    engine.run("sh", "-c", f"echo '{{}}' > {DAEMON}")
+    engine.run("sh", "-c", f'echo \'{{"userns-remap": "default"}}\' > {DAEMON}')
     engine.run("rm", f"/etc/docker/certs.d/{engine.image.split('/')[0]}/ca.crt")
     engine.run("systemctl", "restart", "docker.service")
     # Without live-restore the engine would take its containers down with it: it must not be the repair that does.

@@ -33,6 +33,14 @@ _MANIFESTS = ", ".join(
     )
 )
 _BODY_LIMIT = 4 * 1024 * 1024
+# What a layer is called that holds a signature or attestation; how a referrer is called in its index depends on who wrote that.
+_EVIDENCE = (
+    "application/vnd.dev.cosign.simplesigning",
+    "application/vnd.dsse.envelope",
+    "application/vnd.dev.sigstore.bundle",
+)
+# Signatures and attestations of one image that are looked at: a registry must not keep a deployment busy.
+_MOST_REFERRERS = 32
 _DOCKER_CERTIFICATES = Path("/etc/docker/certs.d")
 
 
@@ -75,8 +83,8 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def inspect(image: str, access: Access) -> dict[str, Any]:
-    """exists, digest, media_type, problems: whatever happens, no exception."""
+def inspect(image: str, access: Access, evidence: bool = False) -> dict[str, Any]:
+    """exists, digest, media_type, problems, and with `evidence` what is signed of it: whatever happens, no exception."""
     result: dict[str, Any] = {"exists": False, "digest": "", "media_type": "", "problems": []}
     try:
         try:
@@ -85,8 +93,13 @@ def inspect(image: str, access: Access) -> dict[str, Any]:
             raise RegistryProblem(
                 "IMAGE_REFERENCE", f"the image reference {problem}", problem.fix
             ) from problem
-        digest, media_type = _Client(reference, access).manifest()
+        client = _Client(reference, access)
+        digest, media_type = client.manifest()
         result.update(exists=True, digest=digest, media_type=media_type)
+        if evidence:
+            result["evidence"] = client.evidence(digest)
+    except (KeyError, TypeError, AttributeError):
+        result["problems"] = [_strange(image.partition("@")[0]).as_dict()]
     except RegistryProblem as problem:
         result["problems"] = [problem.as_dict()]
     return result
@@ -96,21 +109,21 @@ class _Client:
     def __init__(self, reference: Reference, access: Access) -> None:
         self._reference = reference
         self._access = access
+        self._authorized = ""
         self._opener = urllib.request.build_opener(
             urllib.request.HTTPSHandler(context=self._context()), _SafeRedirects()
         )
 
     def manifest(self) -> tuple[str, str]:
-        url = f"https://{self._reference.registry}/v2/{self._reference.repository}/manifests/{self._reference.target}"
+        url = self._url("manifests", self._reference.target)
         self._resolve()
         answer = self._ask("HEAD", url)
-        authorization = ""
         if answer.status == 401:
-            authorization = self._authorization(answer.headers.get_all("WWW-Authenticate") or [])
-            answer = self._ask("HEAD", url, authorization)
+            self._authorized = self._authorization(answer.headers.get_all("WWW-Authenticate") or [])
+            answer = self._ask("HEAD", url, self._authorized)
         digest = answer.headers.get("Docker-Content-Digest", "")
         if answer.status == 405 or (answer.status == 200 and not digest):
-            answer = self._ask("GET", url, authorization)
+            answer = self._ask("GET", url, self._authorized)
             digest = "sha256:" + hashlib.sha256(answer.body).hexdigest()
         self._judge(answer.status)
         if self._reference.digest and digest != self._reference.digest:
@@ -120,6 +133,61 @@ class _Client:
                 "the registry is faulty or not a registry: look at what it serves before trusting it",
             )
         return digest, answer.headers.get("Content-Type", "").partition(";")[0]
+
+    def evidence(self, digest: str) -> list[dict[str, Any]]:
+        """What stands beside the image, signed or claiming to be, as it lies there: to be judged where the keys are.
+
+        Each has a C(media_type), C(content) (base64) and C(annotations). By cosign's tags, and by referrers (OCI 1.1) or the tag
+        that stands for them at a registry that has none.
+        """
+        tag = digest.replace(":", "-", 1)
+        found = [layer for suffix in (".sig", ".att") for layer in self._layers(tag + suffix)]
+        index = self._document("referrers", digest) or self._document("manifests", tag)
+        for entry in index.get("manifests", [])[:_MOST_REFERRERS]:
+            found += self._layers(entry["digest"])
+        return found
+
+    def _layers(self, target: str) -> list[dict[str, Any]]:
+        layers = self._document("manifests", target).get("layers", [])[:_MOST_REFERRERS]
+        return [
+            {
+                "media_type": layer["mediaType"],
+                "content": base64.b64encode(self._blob(layer)).decode(),
+                "annotations": layer.get("annotations") or {},
+            }
+            for layer in layers
+            if layer["mediaType"].startswith(_EVIDENCE)
+        ]
+
+    def _document(self, kind: str, target: str) -> dict[str, Any]:
+        """What the registry has there; nothing where it has nothing."""
+        answer = self._ask("GET", self._url(kind, target), self._authorized)
+        if answer.status in (400, 404, 405):
+            return {}
+        self._judge(answer.status)
+        try:
+            document = json.loads(answer.body)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise self._strange()
+        return document
+
+    def _blob(self, layer: dict[str, Any]) -> bytes:
+        """Nothing of what is too large to be carried to the keys, such as the bill of materials of a whole distribution."""
+        if layer["size"] > _BODY_LIMIT:
+            return b""
+        answer = self._ask("GET", self._url("blobs", layer["digest"]), self._authorized)
+        self._judge(answer.status)
+        if "sha256:" + hashlib.sha256(answer.body).hexdigest() != layer["digest"]:
+            raise self._strange()
+        return answer.body
+
+    def _strange(self) -> RegistryProblem:
+        return _strange(f"{self._reference.registry}/{self._reference.repository}")
+
+    def _url(self, kind: str, target: str) -> str:
+        return f"https://{self._reference.registry}/v2/{self._reference.repository}/{kind}/{target}"
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
@@ -235,6 +303,14 @@ class _Client:
             f"registry {self._reference.registry} refuses {self._reference.repository} {who}",
             "give credentials that may pull from it",
         )
+
+
+def _strange(where: str) -> RegistryProblem:
+    return RegistryProblem(
+        "IMAGE_SIGNATURE",
+        f"what lies beside {where} as its signature is none",
+        "sign the image anew, and look at who may push to this repository",
+    )
 
 
 def _unreachable(server: str, cause: object) -> RegistryProblem:

@@ -195,7 +195,10 @@ def _option(name: str, body: Mapping[str, Any], annotation: Mapping[str, Any]) -
         check = {"min": 1, "max": 65535, **check}
     inner = body.get("options")
     variants = tuple(
-        (variant["when"], _option(name, {**body, "default": MISSING}, _without_when(annotation, variant)))
+        (
+            variant["when"],
+            _option(name, _without_when(body, {"default": MISSING}), _without_when(annotation, variant)),
+        )
         for variant in check.pop("variants", None) or ()
     )
     return Option(

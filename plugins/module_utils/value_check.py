@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.techsaas.hardened.plugins.module_utils.nearest_name import nearest
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import Finding
 from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import MISSING, Option
 from ansible_collections.techsaas.hardened.plugins.module_utils.value_kinds import KINDS
@@ -34,12 +34,6 @@ def check(
     `context` gives the names that a secret must not contain.
     """
     return list(_check(option, value, _Manner(loose, context), ""))
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """The known name that was probably meant, or nothing."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return close[0] if close else ""
 
 
 def _check(option: Option, value: Any, manner: _Manner, where: str) -> Iterator[Finding]:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 from ansible_collections.techsaas.hardened.plugins.module_utils.image_reference import ReferenceProblem, parse
+from ansible_collections.techsaas.hardened.plugins.module_utils.nearest_name import nearest
+from ansible_collections.techsaas.hardened.plugins.module_utils.seccomp import known_names
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import (
     MIN_LENGTH,
     Finding,
@@ -23,6 +25,7 @@ _ORIGIN = re.compile(r"https://([^/?#@:\s]+|\[[0-9a-f:]+\])(?::(\d+))?", re.ASCI
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN ((?:EC |RSA )?PRIVATE KEY)-----\n(?!Proc-Type)[A-Za-z0-9+/=\n]+-----END \1-----"
 )
+_PUBLIC_KEY = re.compile(r"-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END PUBLIC KEY-----")
 _RESERVED = (
     "localhost",
     "local",
@@ -34,6 +37,13 @@ _RESERVED = (
     "example.net",
     "example.org",
 )
+# man 7 capabilities.
+_CAPABILITIES = (
+    "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID"
+    " IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW"
+    " PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO"
+    " SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM"
+).split()
 _PATTERNS = {
     "name": (
         r"[a-z][a-z0-9_-]{0,62}",
@@ -153,6 +163,31 @@ def _cidr(value: str, _params: Params) -> Iterator[Finding]:
         )
 
 
+def _network(value: str, params: Params) -> Iterator[Finding]:
+    if not _is_address(value):
+        yield from (finding._replace(code="NETWORK") for finding in _cidr(value, params))
+
+
+def _syscall(value: str, _params: Params) -> Iterator[Finding]:
+    if value not in known_names():
+        meant = nearest(value, sorted(known_names()))
+        yield Finding(
+            "SYSCALL",
+            "must be the name of a system call",
+            f"did you mean {meant}?" if meant else "for example: openat; man 2 syscalls has them all",
+        )
+
+
+def _capability(value: str, _params: Params) -> Iterator[Finding]:
+    if value not in _CAPABILITIES:
+        meant = nearest(value.upper().removeprefix("CAP_"), _CAPABILITIES)
+        yield Finding(
+            "CAPABILITY",
+            "must be the name of one capability, in capitals and without CAP_",
+            f"did you mean {meant}?" if meant else "for example: NET_RAW; man 7 capabilities has them all",
+        )
+
+
 def _day(value: str, _params: Params) -> Iterator[Finding]:
     try:
         good = re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) and datetime.date.fromisoformat(value)
@@ -166,6 +201,15 @@ def _certificate(value: str, _params: Params) -> Iterator[Finding]:
     if not re.search(r"-----BEGIN CERTIFICATE-----\n[\s\S]+?\n-----END CERTIFICATE-----", value):
         yield Finding(
             "CERTIFICATE", "must be a certificate in PEM form", "paste it with its BEGIN and END lines"
+        )
+
+
+def _public_key(value: str, _params: Params) -> Iterator[Finding]:
+    if not _PUBLIC_KEY.fullmatch(value.strip()):
+        yield Finding(
+            "PUBLIC_KEY",
+            "must be a public key in PEM form",
+            "paste cosign.pub with its BEGIN and END lines, or look the file up",
         )
 
 
@@ -206,8 +250,12 @@ KINDS: dict[str, Kind] = {
     "image": _image,
     "address": _address,
     "cidr": _cidr,
+    "network": _network,
+    "syscall": _syscall,
+    "capability": _capability,
     "day": _day,
     "certificate": _certificate,
+    "public_key": _public_key,
     "private_key": _private_key,
     "text": lambda value, params: iter(()),
     **{name: _by_pattern(name.upper(), *parts) for name, parts in _PATTERNS.items()},

@@ -16,7 +16,7 @@ _LONGEST = 4000
 # Headers that the edge has options for, or that are its own or the protocol's to send: prefix or name, and what to do instead.
 _NOT_HERE = {
     "access-control-": "use reverse_proxy_cors and the options beside it",
-    "alt-svc": "remove it, the edge serves nothing but TCP",
+    "alt-svc": "remove it, the edge sends its own where it serves HTTP/3",
     "cache-control": "let the application send it; an answer without it gets no-store",
     "connection": "remove it, the protocol takes care of it",
     "content-encoding": "let the application send it",

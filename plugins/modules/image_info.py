@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Resolves an image reference against the registry's v2 API over HTTPS, downloads nothing, and needs no container
     engine. Run it on the hosts that will pull the image, because their network and their trust are what counts.
+  - With O(signature_keys) it also says who has signed the image, judged on the controller, where the keys are, by what cosign stores
+    beside the image. Hosts and registry only carry what is judged.
   - Problems are returned, not raised, so that M(techsaas.hardened.preflight_report) can list all problems of a fleet
     in one report.
 options:
@@ -36,6 +38,28 @@ options:
   password:
     description:
       - Password or token of O(username).
+    type: str
+  signature_keys:
+    description:
+      - Public keys, PEM, of whom may sign the image (ECDSA P-256, RSA, Ed25519). One good signature is enough.
+    type: list
+    elements: str
+    default: []
+  signature_required:
+    description:
+      - Whether it is a problem that none of O(signature_keys) has signed the image.
+    type: bool
+    default: true
+  attestations:
+    description:
+      - Types of predicates that have to be attested with one of O(signature_keys), such as V(https://spdx.dev/Document) for a list of
+        what is in the image, and V(https://slsa.dev/provenance/v1) for how it was built.
+    type: list
+    elements: str
+    default: []
+  variable:
+    description:
+      - Name of the variable that says which image, for the problems' C(variable).
     type: str
   timeout:
     description:
@@ -86,6 +110,21 @@ media_type:
   returned: always
   type: str
   sample: application/vnd.oci.image.index.v1+json
+signed_by:
+  description: Fingerprints (SHA-256 of the DER form) of the O(signature_keys) by which the image is signed.
+  returned: when the image was found
+  type: list
+  elements: str
+attested:
+  description: Types of the predicates that are attested with one of O(signature_keys).
+  returned: when the image was found
+  type: list
+  elements: str
+notes:
+  description: What is no problem, but should be known, for O(techsaas.hardened.preflight_report#module:notes).
+  returned: when the image was found
+  type: list
+  elements: str
 problems:
   description: Why the image cannot be had; empty when it can.
   returned: always
@@ -95,13 +134,16 @@ problems:
     code:
       description:
         - V(IMAGE_REFERENCE), V(REGISTRY_UNRESOLVED), V(REGISTRY_UNREACHABLE), V(REGISTRY_TLS), V(DENIED), or
-          V(IMAGE_MISSING).
+          V(IMAGE_MISSING); of signatures V(IMAGE_UNSIGNED), V(IMAGE_SIGNATURE), or V(IMAGE_ATTESTATION).
       type: str
     message:
       description: What is wrong.
       type: str
     fix:
       description: What to do about it.
+      type: str
+    variable:
+      description: O(variable), where that is given.
       type: str
 """
 
@@ -118,6 +160,10 @@ def main() -> None:
             "username": {"type": "str"},
             "password": {"type": "str", "no_log": True},
             "timeout": {"type": "float", "default": 10.0},
+            "signature_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "signature_required": {"type": "bool", "default": True},
+            "attestations": {"type": "list", "elements": "str", "default": []},
+            "variable": {"type": "str"},
             "fail": {"type": "bool", "default": False},
         },
         required_by={"password": ["username"]},
@@ -131,7 +177,7 @@ def main() -> None:
         password=params["password"] or "",
         timeout=params["timeout"],
     )
-    result = inspect(params["image"], access)
+    result = inspect(params["image"], access, evidence=bool(params["signature_keys"]))
     if params["fail"] and result["problems"]:
         problem = result["problems"][0]
         module.fail_json(msg=f"{problem['code']}: {problem['message']}. Fix: {problem['fix']}", **result)

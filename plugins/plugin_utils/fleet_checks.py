@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence, Set
 
+from ansible_collections.techsaas.hardened.plugins.module_utils.nearest_name import nearest
 from ansible_collections.techsaas.hardened.plugins.module_utils.problem_report import Report
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import reused
-from ansible_collections.techsaas.hardened.plugins.module_utils.value_check import nearest
 
 
 def report_groups(

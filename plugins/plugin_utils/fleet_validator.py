@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.techsaas.hardened.plugins.module_utils.guide import UNKNOWN_VALUE
 from ansible_collections.techsaas.hardened.plugins.module_utils.known_names import NameIndex, labels
+from ansible_collections.techsaas.hardened.plugins.module_utils.nearest_name import nearest
 from ansible_collections.techsaas.hardened.plugins.module_utils.problem_report import Report
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import Finding
 from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import (
@@ -15,7 +16,7 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec 
     Option,
     Specification,
 )
-from ansible_collections.techsaas.hardened.plugins.module_utils.value_check import check, nearest
+from ansible_collections.techsaas.hardened.plugins.module_utils.value_check import check
 from ansible_collections.techsaas.hardened.plugins.module_utils.value_secrets import secret_parts
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.clear_secrets import (
     CLEAR,

@@ -79,8 +79,8 @@ def test_the_process_has_no_powers(host: Any) -> None:
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(found[kind], 16) == 0, kind
     assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
-    assert (found["Uid"].split(), found["Gid"].split()) == (["1000"] * 4, ["1000"] * 4)
-    assert found.get("Groups", "").split() in ([], ["1000"])
+    assert (found["Uid"].split(), found["Gid"].split()) == ([str(host.uid)] * 4, [str(host.uid)] * 4)
+    assert found.get("Groups", "").split() in ([], [str(host.uid)])
 
 
 def test_only_tmp_can_be_written_and_nothing_there_runs(host: Any) -> None:
@@ -148,7 +148,7 @@ SECRETS = ("ADMIN_API_KEY", "DATABASE_PASSWORD", "SECRET_KEY")
 def test_secrets_are_the_process_s_alone(host: Any) -> None:
     place = f"/run/hardened-app/{host.slot}"
     listed = host.run("find", place, "-type", "f", "-printf", "%P %U:%G %m\n").splitlines()
-    assert sorted(listed) == [f"{name} 1000:1000 400" for name in SECRETS]
+    assert sorted(listed) == [f"{name} {host.uid}:{host.uid} 400" for name in SECRETS]
     assert host.run("stat", "--file-system", "-c", "%T", place).strip() == "tmpfs"
     environment = f"/etc/hardened/app/{host.slot}/environment"
     assert host.run("stat", "-c", "%U:%G %a", environment).strip() == "root:root 600"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def setuid_python(engine: Any) -> Iterator[str]:
     engine.run("docker", "create", "--name=source", engine.image)
     engine.run("docker", "cp", "--follow-link", "source:/usr/bin/python3.13", f"{place}/python")
     engine.run("docker", "rm", "source")
-    engine.run("chown", "root:", f"{place}/python")
+    engine.run("chown", f"{engine.root}:{engine.root}", f"{place}/python")
     engine.run("chmod", "4755", f"{place}/python")
     yield place
     engine.run("rm", "-r", place)
@@ -149,6 +150,45 @@ def test_another_digest_is_not_what_was_asked_for(engine: Any) -> None:
 
 def test_the_engine_listens_on_its_socket_only(engine: Any) -> None:
     listening = [line.split()[3] for line in engine.run("ss", "-tlnpH").splitlines() if "dockerd" in line]
-    assert all(address.startswith("127.0.0.1:18") for address in listening), listening
+    # Metrics, and ports that containers of these tests publish.
+    assert all(re.fullmatch(r"127\.0\.0\.1:(9323|18\d+)", address) for address in listening), listening
     assert engine.run("stat", "-c", "%U:%G %a", "/var/run/docker.sock").strip() == "root:docker 660"
     assert engine.run("getent", "group", "docker").strip().endswith(":")
+
+
+def test_the_engine_shows_its_metrics_on_loopback(client: Client, engine: Any) -> None:
+    read = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9323/metrics', timeout=5).read().decode())"
+    if engine.host == "runtime-12":
+        with pytest.raises(LabError, match="refused"):
+            engine.run("python3", "-c", read)
+    else:
+        assert "engine_daemon_container_states_containers" in engine.run("python3", "-c", read)
+    with pytest.raises(OSError, match=r"refused|timed out"):
+        socket.create_connection((client.addresses[engine.host], 9323), 2)
+
+
+def test_containers_have_the_collection_s_profile_by_themselves(engine: Any) -> None:
+    program = "import os; os.memfd_create('x'); print('made')"
+    with pytest.raises(LabError, match="Operation not permitted"):
+        engine.python(program)
+    assert engine.python(program, "--security-opt=seccomp=unconfined").strip() == "made"
+
+
+def test_root_in_a_container_is_nobody_outside(engine: Any) -> None:
+    pid = engine.start("as-root", "import time; time.sleep(60)", "--user=0")
+    try:
+        assert engine.root >= 100000
+        assert engine.run("stat", "-c", "%u", f"/proc/{pid}").strip() == str(engine.root)
+        # What belongs to the host's root is another's there.
+        read = (
+            "docker",
+            "run",
+            "--rm",
+            "--user=0",
+            "--entrypoint=/usr/bin/python3.13",
+            "--volume=/etc/shadow:/shadow:ro",
+        )
+        with pytest.raises(LabError, match="Permission denied"):
+            engine.run(*read, engine.image, "-c", "print(open('/shadow').read())")
+    finally:
+        engine.run("docker", "rm", "--force", "as-root")

@@ -26,8 +26,8 @@ INSTALLED = (
 ).split(",")
 # Downloaded, not installed: hosts stay plain, and a deploy needs no network for what the roles install.
 DOWNLOADED = (
-    "apparmor docker.io nginx libnginx-mod-http-lua libnginx-mod-http-modsecurity modsecurity-crs openssl postgresql "
-    "postgresql-contrib python3-cryptography python3-psycopg2 rsyslog rsyslog-relp rsyslog-openssl ssl-cert"
+    "apparmor docker.io nftables nginx libnginx-mod-http-lua libnginx-mod-http-modsecurity modsecurity-crs openssl postgresql "
+    "postgresql-contrib python3-cryptography python3-psycopg2 rsyslog rsyslog-relp rsyslog-openssl ssl-cert strace"
 ).split()
 # Debian 13 has the client in a package of its own.
 DOWNLOADED_ONLY: dict[str, list[str]] = {"12": [], "13": ["docker-cli"]}

@@ -11,9 +11,11 @@ VARIABLES = {
     "DATABASE_PASSWORD": "postgres_app_password",  # pragma: allowlist secret
 }
 NAMES = "|".join(VARIABLES)
+# The container's user 1000, as the host knows it: in one of the ranges that Debian hands out, one after the other.
+CONTAINER_USERS = "|".join(f"{uid}:{uid}" for uid in range(101000, 101000 + 10 * 65536, 65536))
 PLACES = (
     # For the container's user; there while the slot's unit is up.
-    (re.compile(rf"/run/hardened-app/(?:blue|green|migrate)/({NAMES})"), "400 1000:1000"),
+    (re.compile(rf"/run/hardened-app/(?:blue|green|migrate)/({NAMES})"), f"400 (?:{CONTAINER_USERS})"),
     # systemd's own, from which the unit takes the copies.
     (re.compile(rf"/run/credentials/hardened-app@(blue|green)\.service/app-\1\.({NAMES})"), "400 0:0"),
 )
@@ -23,5 +25,5 @@ def allowed(path: str, attributes: str, canary: str) -> bool:
     """Whether a file on a host may hold the secret of this name, whatever generation of it."""
     for pattern, wanted in PLACES:
         if match := pattern.fullmatch(path):
-            return attributes == wanted and VARIABLES[match[match.lastindex or 0]] == canary
+            return bool(re.fullmatch(wanted, attributes)) and VARIABLES[match[match.lastindex or 0]] == canary
     return False

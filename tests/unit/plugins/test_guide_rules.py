@@ -28,6 +28,10 @@ def _good() -> dict[str, Any]:
         "hardened_environment": "production",
         "hardened_domain": "api.your-company.com",
         "app_image": "registry.your-company.com/api@sha256:" + "0" * 64,
+        "app_image_signature_waiver": {
+            "until": "2999-12-31",
+            "reason": "images are signed from next year on",
+        },
         "app_cors_origins": [_ORIGIN],
         **{key: secrets.token_urlsafe(48) for key in keys},
     }

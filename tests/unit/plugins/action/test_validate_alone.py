@@ -28,6 +28,7 @@ _MAIN = """---
 hardened_environment: production
 hardened_domain: api.your-company.com
 app_image: registry.your-company.com/api@sha256:DIGEST
+app_image_signature_waiver: {until: "2999-12-31", reason: images are signed from next year on}
 app_cors_origins: [https://console.your-company.com]
 """.replace("DIGEST", "0" * 64)
 
@@ -50,6 +51,10 @@ hardened_domian: zebra.your-company.com                                 # | UNKN
 pki_renew_before_days: 500                                              # | ORDER
 app_migrate_command: "{{ lookup('file', '/nonexistent/zebra') }}"        # | LOOKUP
 app_image: registry.your-company.com/api:zebra                          # | IMAGE
+app_image_signature_waiver: {until: "2020-01-01", reason: zebra-zebra}  # | EXPIRED
+app_syscalls: [zebra_call]                                              # | app_syscalls[0] SYSCALL
+app_capabilities: [{name: NET_ZEBRA, reason: zebra-zebra}]              # | app_capabilities[0].name CAPABILITY
+app_egress: [{address: zebra, port: 443}]                               # | app_egress[0].address NETWORK
 """,
     "group_vars/all/secrets.yml": """---
 app_secret_key: zebra-changeme-zebra-changeme-zebra                     # | PLACEHOLDER

@@ -28,6 +28,34 @@ _TYPE = "application/vnd.oci.image.manifest.v1+json"
 _BASIC = "Basic " + base64.b64encode(b"reader:zebra").decode()
 
 
+def _digest_of(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def _holding(content: bytes, media_type: str, claimed: str = "") -> bytes:
+    layer = {"mediaType": media_type, "size": len(content), "digest": claimed or _digest_of(content)}
+    other = {"mediaType": "text/plain", "size": 1, "digest": "sha256:" + "d" * 64}
+    return json.dumps({"layers": [{**layer, "annotations": {"a": "b"}}, other]}).encode()
+
+
+_SIMPLE = "application/vnd.dev.cosign.simplesigning.v1+json"
+_BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+_IN_BUNDLE = _holding(b"bundle", _BUNDLE)
+_TAG = _DIGEST.replace(":", "-")
+# What the paths /signed/ and /forged/ have, by the last part of the address.
+_BESIDE = {
+    "1.0": _MANIFEST,
+    _TAG + ".sig": _holding(b"payload", _SIMPLE),
+    _TAG + ".att": _holding(b"x" * 10, "application/vnd.dsse.envelope.v1+json").replace(
+        b'"size": 10', b'"size": 5000000'
+    ),
+    _TAG: json.dumps({"manifests": [{"digest": _digest_of(_IN_BUNDLE)}]}).encode(),
+    _digest_of(_IN_BUNDLE): _IN_BUNDLE,
+    _digest_of(b"payload"): b"payload",
+    _digest_of(b"bundle"): b"bundle",
+}
+
+
 class _Registry(NamedTuple):
     name: str
     ca: str
@@ -60,6 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "http://127.0.0.1:1/")
             self.end_headers()
+        elif "/signed/" in path or "/forged/" in path:
+            name = path.rpartition("/")[2]
+            self._send(200 if name in _BESIDE else 404, _BESIDE.get(name, b"") if body else b"")
         elif path.endswith(("/manifests/1.0", "/manifests/" + _DIGEST)):
             silent = "/silent/" in path
             self._send(200, _MANIFEST if body else b"", digest="" if silent else _DIGEST)
@@ -132,6 +163,49 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_found(registry: _Registry, image: str) -> None:
     result = inspect(f"{registry.name}/{image}", Access(ca_content=registry.ca))
     assert result == {"exists": True, "digest": _DIGEST, "media_type": _TYPE, "problems": []}
+
+
+def test_what_lies_beside_an_image(registry: _Registry) -> None:
+    result = inspect(f"{registry.name}/signed/api:1.0", Access(ca_content=registry.ca), evidence=True)
+    assert result["problems"] == []
+    kept = [(item["media_type"], base64.b64decode(item["content"])) for item in result["evidence"]]
+    # What is too large is named, and not carried.
+    large = ("application/vnd.dsse.envelope.v1+json", b"")
+    assert kept == [(_SIMPLE, b"payload"), large, (_BUNDLE, b"bundle")]
+    assert result["evidence"][0]["annotations"] == {"a": "b"}
+
+
+def test_nothing_beside_an_image(registry: _Registry) -> None:
+    result = inspect(f"{registry.name}/api:1.0", Access(ca_content=registry.ca), evidence=True)
+    assert (result["problems"], result["evidence"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        b"no JSON",
+        b"[]",
+        b'{"layers": [{"mediaType": 1}]}',
+        b'{"layers": 7}',
+        _holding(b"payload", _SIMPLE, claimed=_digest_of(b"bundle")).replace(
+            b'"size": 7', b'"size": "seven"'
+        ),
+    ],
+)
+def test_what_is_no_signature_is_a_problem(
+    registry: _Registry, monkeypatch: pytest.MonkeyPatch, beside: bytes
+) -> None:
+    monkeypatch.setitem(_BESIDE, _TAG + ".sig", beside)
+    result = inspect(f"{registry.name}/forged/api:1.0", Access(ca_content=registry.ca), evidence=True)
+    assert [problem["code"] for problem in result["problems"]] == ["IMAGE_SIGNATURE"]
+
+
+def test_content_that_is_not_what_its_digest_says(
+    registry: _Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_BESIDE, _digest_of(b"payload"), b"another")
+    result = inspect(f"{registry.name}/forged/api:1.0", Access(ca_content=registry.ca), evidence=True)
+    assert [problem["code"] for problem in result["problems"]] == ["IMAGE_SIGNATURE"]
 
 
 @pytest.mark.parametrize("repository", ["basic/api", "bearer/api"])

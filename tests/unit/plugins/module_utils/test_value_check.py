@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.techsaas.hardened.plugins.module_utils.nearest_name import nearest
 from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import (
     Option,
     SpecificationError,
     build,
 )
-from ansible_collections.techsaas.hardened.plugins.module_utils.value_check import check, nearest
+from ansible_collections.techsaas.hardened.plugins.module_utils.value_check import check
 
 _DIGEST = "sha256:" + "a" * 64
 

@@ -8,13 +8,14 @@ import re
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from labkit.client import Client
 from labkit.plays import changes, converge, play, refused
-from labkit.podman import podman
+from labkit.podman import LabError, podman
 
 CONVERGE = "../molecule/app/converge.yml"
 ROLLBACK = "../molecule/app/rollback.yml"
@@ -140,7 +141,7 @@ def test_a_release_that_fails_changes_nothing(
 
 def test_a_port_that_is_taken_is_named(client: Client, hosts: list[Any]) -> None:
     host = hosts[1]
-    before = states(hosts)
+    before = host.state()
     # The slot is down and somebody else has taken its port.
     host.run("systemctl", "stop", f"hardened-app@{host.idle}.service")
     port = {"blue": 18441, "green": 18442}[host.idle]
@@ -154,7 +155,7 @@ def test_a_port_that_is_taken_is_named(client: Client, hosts: list[Any]) -> None
     assert "address already in use" in said
     assert host.get(host.slot).startswith("200 ")
     host.run("systemctl", "start", f"hardened-app@{host.idle}.service")
-    assert [state["files"] for state in states(hosts)] == [state["files"] for state in before]
+    assert host.state()["files"] == before["files"]
     assert changes(converge(client)) == {0}
 
 
@@ -265,6 +266,36 @@ def test_requests_do_not_notice_that_the_engine_goes_and_comes(
     assert lost == []
     assert answered > 100
     assert slowest < 3
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def test_a_slot_does_not_start_without_the_rules_of_where_it_may_go(host: Any) -> None:
+    unit = f"hardened-app@{host.idle}.service"
+    host.run("nft", "delete", "table", "inet", "hardened_egress")
+    try:
+        with pytest.raises(LabError, match="control process exited with error code"):
+            host.run("systemctl", "restart", unit)
+        assert host.get(host.idle).startswith("0 ")
+    finally:
+        host.run("systemctl", "restart", "hardened-egress.service")
+        host.run("systemctl", "restart", unit)
+    eventually(lambda: host.get(host.idle).startswith("200 "))
+
+
+def test_the_rules_come_back_with_what_clears_all_rules(host: Any) -> None:
+    host.run("systemctl", "restart", "nftables.service")
+    assert "reject with tcp reset" in host.run("nft", "list", "table", "inet", "hardened_egress")
+    # The engine's own are the engine's to bring back.
+    host.run("systemctl", "stop", "nftables.service")
+    host.run("systemctl", "start", "hardened-egress.service")
+    host.run("systemctl", "restart", "docker.service", "hardened-listener.service")
+    eventually(lambda: host.get(host.slot).startswith("200 "))
 
 
 @pytest.mark.parametrize("damage", ["edited", "stopped"])

@@ -86,4 +86,7 @@ def test_the_file_is_kept_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     RECORDER["reduce"]([f"7 {LOADS[0]}\n", "7 read(3) = 1\n"], path)
     assert json.loads(path.read_text()) == ["read"]
+    # Another process in the same container adds to it.
+    RECORDER["reduce"]([f"8 {LOADS[0]}\n", "8 close(3) = 0\n"], path)
+    assert json.loads(path.read_text()) == ["close", "read"]
     assert [kept.name for kept in tmp_path.iterdir()] == ["one.json"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from labkit.client import Client
+from labkit.podman import LabError
 
 CONVERGE = "../molecule/container_runtime/converge.yml"
 DAEMON = "/etc/docker/daemon.json"
@@ -124,6 +125,21 @@ def test_what_was_edited_by_hand_is_put_right(client: Client, engine: Any, ticke
     assert changed(converge(client, engine)) == 1
     assert changed(converge(client, engine)) == 0
     assert os.path.basename(DAEMON) in engine.run("ls", "/etc/docker")
+
+
+def test_a_profile_that_was_opened_is_closed_again(client: Client, engine: Any, ticker: str) -> None:
+    # Docker wants at least one rule in a profile, or takes it for none.
+    opened = (
+        '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO"}]}'
+    )
+    engine.run("sh", "-c", f"echo '{opened}' > /etc/docker/seccomp.json; systemctl restart docker.service")
+    program = "import os; os.memfd_create('x'); print('made')"
+    assert engine.python(program).strip() == "made"
+    # The engine reads it when it starts, so the repair is one only with a restart.
+    assert changed(converge(client, engine)) == 1
+    with pytest.raises(LabError, match="Operation not permitted"):
+        engine.python(program)
+    assert engine.pid("ticker") == ticker
 
 
 def test_a_registry_whose_authority_is_not_there_is_refused(client: Client, engine: Any) -> None:

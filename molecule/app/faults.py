@@ -8,13 +8,12 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from labkit.client import Client
-from labkit.plays import changes, converge, play, refused
+from labkit.plays import changes, converge, eventually, play, refused
 from labkit.podman import LabError, podman
 
 CONVERGE = "../molecule/app/converge.yml"
@@ -131,11 +130,8 @@ def test_a_release_that_fails_changes_nothing(
         assert one["files"] == two["files"]
         assert one[host.slot] == two[host.slot]
         assert host.get(host.slot).startswith("200 ")
-        # Put back, not just taken out: a rollback is still possible.
-        deadline = time.monotonic() + 30
-        while not host.get(host.idle).startswith("200 "):
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
+    # Put back, not just taken out: a rollback is still possible.
+    eventually(lambda: all(host.get(host.idle).startswith("200 ") for host in hosts))
     assert changes(converge(client)) == {0}
 
 
@@ -266,13 +262,6 @@ def test_requests_do_not_notice_that_the_engine_goes_and_comes(
     assert lost == []
     assert answered > 100
     assert slowest < 3
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
 
 
 def test_a_slot_does_not_start_without_the_rules_of_where_it_may_go(host: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import yaml
 from labkit import paths, registry
 from labkit.client import Client
-from labkit.plays import changes, converge, play, refused
+from labkit.plays import changes, converge, eventually, play, refused
 from labkit.podman import podman, run
 
 CONVERGE = "../molecule/app/converge.yml"
@@ -201,10 +200,7 @@ def _wait_for(store: Registry) -> None:
     asking = (
         f"openssl s_client -connect 127.0.0.1:{registry.PORT} </dev/null >/dev/null 2>&1 && echo up || true"
     )
-    deadline = time.monotonic() + 20
-    while "up" not in store.run(asking):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    eventually(lambda: "up" in store.run(asking))
 
 
 def test_a_registry_that_wants_a_password(

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import yaml
+from labkit import plays
 from labkit.client import Client
 from labkit.fleet import Fleet
 
@@ -74,10 +74,4 @@ def engine(request: pytest.FixtureRequest, client: Client, inventory: dict[str, 
 
 @pytest.fixture(scope="session")
 def eventually() -> Callable[[Callable[[], bool]], None]:
-    def wait(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 15
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-
-    return wait
+    return plays.eventually

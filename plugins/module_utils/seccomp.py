@@ -66,12 +66,11 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _when(index: int, value: int, op: str = "SCMP_CMP_EQ", wanted: int | None = None) -> dict[str, Any]:
+def _when(index: int, value: int, wanted: int | None = None) -> dict[str, Any]:
     """A condition on an argument; masked when it is to have the value `wanted` under the mask `value`."""
-    condition: dict[str, Any] = {"index": index, "value": value, "op": op}
-    if wanted is not None:
-        condition.update(op="SCMP_CMP_MASKED_EQ", valueTwo=wanted)
-    return condition
+    if wanted is None:
+        return {"index": index, "value": value, "op": "SCMP_CMP_EQ"}
+    return {"index": index, "value": value, "op": "SCMP_CMP_MASKED_EQ", "valueTwo": wanted}
 
 
 # Calls that are allowed with some arguments only: each line one way in which they are.

@@ -25,7 +25,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.sendto(text, sender)
 """
 
-# The engine's own defaults, next to the daemon's settings by which no container gains privileges.
+# A container of somebody who asks for nothing, as root, without any profile: the daemon's would be ours.
 PLAIN = ("--user=0", "--security-opt=no-new-privileges=false", "--security-opt=seccomp=unconfined")
 # Without what the engine itself holds closed, for probes that its defaults stop too.
 OPEN = (

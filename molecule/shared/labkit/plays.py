@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
+from collections.abc import Callable
 
 from .client import Client
 
@@ -31,3 +33,10 @@ def refused(client: Client, playbook: str, *arguments: str) -> str:
 
 def changes(done: subprocess.CompletedProcess[str]) -> set[int]:
     return {int(number) for number in re.findall(r"changed=(\d+)", done.stdout)}
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

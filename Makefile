@@ -23,7 +23,7 @@ QUICK_SCENARIOS ?= single_host leaks
 SCENARIO ?= default
 SCENARIOS = $(filter-out shared,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # Run once: both Debian releases are in their fleet, or make no difference. The others are run on each.
-ONCE := acme app config_set container_runtime leaks log_collector pki postgres secrets_backends
+ONCE := acme app config_set container_runtime firewall leaks log_collector pki postgres secrets_backends
 
 .PHONY: help
 help: ## List the targets

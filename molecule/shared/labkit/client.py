@@ -20,6 +20,15 @@ from . import inventory, paths
 from .fleet import Fleet
 from .podman import run
 
+CONNECT = """
+import socket
+try:
+    socket.create_connection(("{address}", {port}), 2).close()
+    print("reached")
+except OSError as error:
+    print(type(error).__name__)
+"""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -114,3 +123,13 @@ class Client:
     def on(self, host: str, *command: str) -> str:
         """Run a command as root on a host and return what it printed."""
         return run(["podman", "exec", self.fleet.container(host), *command]).stdout
+
+    def reach(self, source: str | None, address: str, port: int) -> str:
+        """Open a TCP connection from a host, or from outside: `reached`, or why not.
+
+        `TimeoutError` is what was dropped, `ConnectionRefusedError` a port that nothing listens on.
+        """
+        program = CONNECT.format(address=self.addresses.get(address, address), port=port)
+        if source is None:
+            return run([sys.executable, "-c", program]).stdout.strip()
+        return self.on(source, "python3", "-c", program).strip()

@@ -78,7 +78,8 @@ def test_containers_cannot_be_reached_past_the_listener(client: Client, host: st
 @pytest.mark.parametrize("host", APP_HOSTS)
 def test_the_listener_admits_only_the_edge(client: Client, host: str) -> None:
     url = f"https://{client.addresses[host]}:8441/healthz"
-    # nginx answers 400 to a client without a certificate, and the listener 403 to a host that is not the edge.
+    assert client.reach("db-1", host, 8441) == "TimeoutError"
+    # Without the firewall too: nginx answers 400 to a client without a certificate, the listener 403 to a host that is not the edge.
     program = f"""
 import ssl, urllib.request, urllib.error
 context = ssl.create_default_context(cafile="/etc/hardened/pki/ca.crt")
@@ -91,4 +92,8 @@ for own in (False, True):
         print(error.code)
 """
     assert client.on("edge-1", "python3", "-c", program).split() == ["400", "200"]
-    assert client.on("db-1", "python3", "-c", program).split() == ["400", "403"]
+    client.on(host, "nft", "insert", "rule", "inet", "hardened_firewall", "input", "accept")
+    try:
+        assert client.on("db-1", "python3", "-c", program).split() == ["400", "403"]
+    finally:
+        client.on(host, "systemctl", "reload", "hardened-firewall.service")

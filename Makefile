@@ -23,7 +23,7 @@ QUICK_SCENARIOS ?= single_host leaks
 SCENARIO ?= default
 SCENARIOS = $(filter-out shared,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # Run once: both Debian releases are in their fleet, or make no difference. The others are run on each.
-ONCE := acme app config_set container_runtime firewall leaks log_collector pki postgres secrets_backends
+ONCE := acme app backup config_set container_runtime firewall leaks log_collector pki postgres secrets_backends
 
 .PHONY: help
 help: ## List the targets
@@ -67,7 +67,7 @@ test-all: setup ## The same without haste: what is slow too, every Molecule scen
 	  $(addprefix molecule-,$(filter-out leaks,$(filter $(ONCE),$(SCENARIOS)))) \
 	  $(foreach scenario,$(filter-out $(ONCE),$(SCENARIOS)),$(addprefix molecule-$(scenario)@,12 13)) molecule-leaks
 
-.PHONY: lint unit sanity api strength backends molecule bench bench-edge bench-cage
+.PHONY: lint unit sanity api strength backends molecule bench bench-edge bench-cage bench-database
 lint: venv ## Style, types, YAML, Ansible rules and committed secrets
 	@tools/lint.sh
 unit: venv ## Unit tests and the house rules for roles
@@ -94,6 +94,10 @@ bench-cage: setup ## Start and load the example API in its cage and in a plain `
 	@molecule converge --scenario-name app
 	@PYTHONPATH=molecule/shared $(PYTHON) tests/bench/cage_bench.py $(ARGS)
 	@molecule destroy --scenario-name app
+bench-database: setup ## Load PostgreSQL beside a plain one, with and without a connection each (ARGS="--host db-12")
+	@molecule converge --scenario-name postgres
+	@PYTHONPATH=molecule/shared $(PYTHON) tests/bench/database_bench.py $(ARGS)
+	@molecule destroy --scenario-name postgres
 
 # --- the inventory of one environment, judged without contacting a host ---
 

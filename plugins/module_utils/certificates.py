@@ -20,8 +20,13 @@ else:
 
 
 def subject_alt_names(names: Sequence[str]) -> list[str]:
-    """Prefix DNS names and IP addresses the way that OpenSSL and community.crypto write them."""
-    return [f"{'IP' if _address(name) else 'DNS'}:{name}" for name in names]
+    """Prefix DNS names and IP addresses the way that OpenSSL and community.crypto write them.
+
+    `DNS:` in front of an address makes a DNS name of it, for clients that look for nothing else.
+    """
+    return [
+        name if name.startswith("DNS:") else f"{'IP' if _address(name) else 'DNS'}:{name}" for name in names
+    ]
 
 
 def problems(certificate: str, authority: str, names: Sequence[str], renew_before_days: int) -> list[str]:
@@ -45,7 +50,7 @@ def problems(certificate: str, authority: str, names: Sequence[str], renew_befor
     left = (leaf.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)).days
     if left < max(renew_before_days, 0):
         found.append("has expired" if left < 0 else f"expires in {left} days")
-    missing = sorted({_normal(name) for name in names} - _names(leaf))
+    missing = sorted({_normal(name.removeprefix("DNS:")) for name in names} - _names(leaf))
     if missing:
         found.append(f"is not for {', '.join(missing)}")
     return found

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 
 import pytest
@@ -12,18 +11,9 @@ from labkit.client import Client
 APP_HOSTS = ("app-1", "app-2")
 
 
-def serving(client: Client, host: str) -> str:
-    record = json.loads(client.on(host, "cat", "/var/lib/hardened/release.json"))
-    return f"app-{record['slot']}"
-
-
-def in_container(client: Client, host: str, program: str) -> str:
-    return client.on(host, "docker", "exec", serving(client, host), "/usr/bin/python3.13", "-c", program)
-
-
 @pytest.mark.parametrize("host", APP_HOSTS)
 def test_the_process_has_no_powers(client: Client, host: str) -> None:
-    pid = client.on(host, "docker", "inspect", "--format", "{{.State.Pid}}", serving(client, host)).strip()
+    pid = client.on(host, "docker", "inspect", "--format", "{{.State.Pid}}", client.serving(host)).strip()
     status = dict(
         line.split(":\t", 1)
         for line in client.on(host, "cat", f"/proc/{pid}/status").splitlines()
@@ -49,14 +39,14 @@ for place in ("/", "/run/secrets", "/run/hardened/log", "/etc/hardened/pki", "/u
     except OSError as error:
         print(errno.errorcode[error.errno])
 """
-    refusals = in_container(client, host, program).split()
+    refusals = client.in_app(host, program).split()
     assert len(refusals) == 5
     assert set(refusals) <= {"EROFS", "EACCES"}
 
 
 @pytest.mark.parametrize("host", APP_HOSTS)
 def test_no_secret_outside_its_file(client: Client, host: str) -> None:
-    container = serving(client, host)
+    container = client.serving(host)
     pid = client.on(host, "docker", "inspect", "--format", "{{.State.Pid}}", container).strip()
     places = [
         client.on(host, "docker", "inspect", container),

@@ -124,6 +124,15 @@ class Client:
         """Run a command as root on a host and return what it printed."""
         return run(["podman", "exec", self.fleet.container(host), *command]).stdout
 
+    def serving(self, host: str) -> str:
+        """The container that serves on a host."""
+        record = json.loads(self.on(host, "cat", "/var/lib/hardened/release.json"))
+        return f"app-{record['slot']}"
+
+    def in_app(self, host: str, program: str) -> str:
+        """Run a Python program in the container that serves, and return what it printed."""
+        return self.on(host, "docker", "exec", self.serving(host), "/usr/bin/python3.13", "-c", program)
+
     def reach(self, source: str | None, address: str, port: int) -> str:
         """Open a TCP connection from a host, or from outside: `reached`, or why not.
 

@@ -26,11 +26,14 @@ INSTALLED = (
 ).split(",")
 # Downloaded, not installed: hosts stay plain, and a deploy needs no network for what the roles install.
 DOWNLOADED = (
-    "apparmor docker.io nftables nginx libnginx-mod-http-lua libnginx-mod-http-modsecurity modsecurity-crs openssl postgresql "
-    "postgresql-contrib python3-cryptography python3-psycopg2 rsyslog rsyslog-relp rsyslog-openssl ssl-cert strace"
+    "apparmor docker.io nftables nginx libnginx-mod-http-lua libnginx-mod-http-modsecurity modsecurity-crs openssl pgbackrest "
+    "postgresql postgresql-contrib python3-cryptography python3-psycopg2 rsyslog rsyslog-relp rsyslog-openssl ssl-cert strace"
 ).split()
-# Debian 13 has the client in a package of its own.
-DOWNLOADED_ONLY: dict[str, list[str]] = {"12": [], "13": ["docker-cli"]}
+# What each has under a name of its own, or in a package of its own.
+DOWNLOADED_ONLY: dict[str, list[str]] = {
+    "12": ["postgresql-15-pgaudit"],
+    "13": ["docker-cli", "postgresql-17-pgaudit"],
+}
 # The registry host comes ready: it stands for a service that the operator already has.
 REGISTRY_PACKAGES = ("docker-registry", "cosign")
 

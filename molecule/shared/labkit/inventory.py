@@ -15,7 +15,13 @@ from .images import USER
 from .podman import podman, run
 
 LAB_INVENTORY = paths.CHECKOUT / "inventories" / "lab"
-SECRETS = ("app_secret_key", "app_admin_api_key", "postgres_app_password", "pki_ca_passphrase")
+SECRETS = (
+    "app_secret_key",
+    "app_admin_api_key",
+    "postgres_app_password",
+    "pki_ca_passphrase",
+    "backup_passphrase",
+)
 HEADER = "# Written by molecule/shared/lab.py; a new fleet writes it anew.\n"
 
 
@@ -70,13 +76,16 @@ def read(fleet_name: str) -> dict[str, Any]:
 
 
 def _ensure_secrets(path: Path) -> None:
-    if path.exists():
+    """Make the fleet's secrets, or those that have come to be wanted since it was made."""
+    identity = ["--vault-id", f"lab@{vault.password_file()}"]
+    tool = str(paths.VENV_BIN / "ansible-vault")
+    known = yaml.safe_load(run([tool, "view", *identity, str(path)]).stdout) if path.exists() else {}
+    if set(SECRETS) <= set(known):
         return
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    clear = yaml.safe_dump({name: secrets.token_urlsafe(48) for name in SECRETS})
-    identity = ["--vault-id", f"lab@{vault.password_file()}", "--encrypt-vault-id", "lab"]
+    clear = yaml.safe_dump({name: secrets.token_urlsafe(48) for name in SECRETS} | known)
     # Through standard input and output: the clear text never touches the disk.
-    encrypt = [str(paths.VENV_BIN / "ansible-vault"), "encrypt", *identity, "--output", "-", "-"]
+    encrypt = [tool, "encrypt", *identity, "--encrypt-vault-id", "lab", "--output", "-", "-"]
     path.write_text(run(encrypt, stdin=clear).stdout, encoding="ascii")
 
 

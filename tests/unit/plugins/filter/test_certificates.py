@@ -14,6 +14,8 @@ BROKEN = "-----BEGIN CERTIFICATE-----"
 
 def test_names() -> None:
     assert FILTERS["subject_alt_names"](["app-1", "192.0.2.1"]) == ["DNS:app-1", "IP:192.0.2.1"]
+    # For clients that look for addresses among the DNS names.
+    assert FILTERS["subject_alt_names"](["192.0.2.1", "DNS:192.0.2.1"]) == ["IP:192.0.2.1", "DNS:192.0.2.1"]
 
 
 def test_problems() -> None:

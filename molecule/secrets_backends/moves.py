@@ -16,7 +16,7 @@ from labkit.fleet import Fleet
 
 HOST = "api-1"
 # Others than the application know these, so they are taken along.
-KEPT = ("postgres_app_password", "pki_ca_passphrase")
+KEPT = ("postgres_app_password", "pki_ca_passphrase", "backup_passphrase")
 MADE = ("app_secret_key", "app_admin_api_key")
 # As the application finds them.
 FILES = ("SECRET_KEY", "ADMIN_API_KEY", "DATABASE_PASSWORD")

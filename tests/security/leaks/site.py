@@ -14,8 +14,8 @@ from ansible_collections.techsaas.hardened.tests.security.leaks.canary import Ca
 from ansible_collections.techsaas.hardened.tests.security.leaks.search import Search
 from labkit import inventory, paths
 
-# The authority's key stays encrypted with the first one, as no verb changes it.
-ROTATED = tuple(name for name in inventory.SECRETS if name != "pki_ca_passphrase")
+# The authority's key and the backups stay encrypted with the first ones, as no verb changes them.
+ROTATED = tuple(name for name in inventory.SECRETS if name not in ("pki_ca_passphrase", "backup_passphrase"))
 MEMORY = Path("/dev/shm")
 
 

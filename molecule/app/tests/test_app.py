@@ -148,7 +148,8 @@ SECRETS = ("ADMIN_API_KEY", "DATABASE_PASSWORD", "SECRET_KEY")
 def test_secrets_are_the_process_s_alone(host: Any) -> None:
     place = f"/run/hardened-app/{host.slot}"
     listed = host.run("find", place, "-type", "f", "-printf", "%P %U:%G %m\n").splitlines()
-    assert sorted(listed) == [f"{name} {host.uid}:{host.uid} 400" for name in SECRETS]
+    # The last one is the certificate, with its key, of the database's login.
+    assert sorted(listed) == [f"{name} {host.uid}:{host.uid} 400" for name in (*SECRETS, "database.pem")]
     assert host.run("stat", "--file-system", "-c", "%T", place).strip() == "tmpfs"
     environment = f"/etc/hardened/app/{host.slot}/environment"
     assert host.run("stat", "-c", "%U:%G %a", environment).strip() == "root:root 600"

@@ -148,6 +148,37 @@ def test_every_collector_gets_all(hosts: Hosts, host: str, collector: str) -> No
     assert path.startswith(f"{host}/")
 
 
+BREAK = """
+import socket, ssl, struct
+context = ssl.create_default_context(cafile="/etc/hardened/pki/ca.crt")
+context.load_cert_chain("/etc/hardened/pki/host.crt", "/etc/hardened/pki/host.key")
+offer = b"relp_version=0\\nrelp_software=test\\ncommands=syslog"
+for _turn in range(20):
+    plain = socket.create_connection(({address!r}, 20514), timeout=5)
+    link = context.wrap_socket(plain, server_hostname="logs.lab.internal")
+    link.sendall(b"1 open %d %s\\n" % (len(offer), offer))
+    link.recv(4096)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    link.close()
+"""
+
+
+@every_collector
+def test_a_session_that_breaks_takes_no_other_along(hosts: Hosts, collector: str) -> None:
+    """Whoever sends beside a client that vanishes keeps its connection, and so has no message that waits for the next."""
+    address = hosts.addresses[collector]
+    connections = f"ss -Htn state established dst {address} dport = :20514"
+    token, count = word(), 300
+    hosts.run(PRIMARY, "logger begin")
+    before = sorted(line.split()[2] for line in hosts.out(SECOND, connections).splitlines())
+    hosts.run(SECOND, f"(for n in $(seq {count}); do logger '{token} '$n; sleep 0.02; done) >/dev/null 2>&1 &")
+    for _turn in range(4):
+        hosts.python(CLIENT, BREAK.format(address=address))
+    wait_until(lambda: len(hosts.numbers(token, collector)) == count, "messages lack")
+    after = sorted(line.split()[2] for line in hosts.out(SECOND, connections).splitlines())
+    assert before and before == after
+
+
 def test_one_collector_away(hosts: Hosts) -> None:
     """The others go on at once, and the one that was away gets all that it missed."""
     token, count = word(), 200

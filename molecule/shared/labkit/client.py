@@ -122,7 +122,7 @@ class Client:
 
     def on(self, host: str, *command: str) -> str:
         """Run a command as root on a host and return what it printed."""
-        return run(["podman", "exec", self.fleet.container(host), *command]).stdout
+        return run(self.fleet.argv(host, *command)).stdout
 
     def serving(self, host: str) -> str:
         """The container that serves on a host."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from . import images, network, paths
+from . import images, machines, network, paths
 from .podman import LabError, host_options, podman, podman_json, run
 
 BOOT_DEADLINE = 180
@@ -29,6 +30,8 @@ class Host:
     name: str
     debian: str
     groups: tuple[str, ...] = ()
+    # A machine with a kernel of its own, in place of a container.
+    machine: bool = False
     variables: dict[str, object] = field(default_factory=dict)
 
 
@@ -53,6 +56,7 @@ class Fleet:
                 name=platform["name"],
                 debian=forced or str(platform["debian"]),
                 groups=tuple(platform.get("groups", ())),
+                machine=bool(platform.get("machine", False)),
                 variables=dict(platform.get("variables", {})),
             )
             for platform in platforms
@@ -73,9 +77,10 @@ class Fleet:
     def up(self) -> dict[str, str]:
         """Boot what is not running and return the addresses by host name."""
         _allow_many_hosts()
-        wanted = {host.name: host.debian for host in self.hosts}
-        base = {debian: images.base_image(debian) for debian in sorted(set(wanted.values()))}
-        image = {name: base[debian] for name, debian in wanted.items()}
+        make = {False: images.base_image, True: machines.image}
+        kinds = sorted({(host.machine, host.debian) for host in self.hosts})
+        made = {(machine, debian): make[machine](debian) for machine, debian in kinds}
+        image = {host.name: made[host.machine, host.debian] for host in self.hosts}
         if self.registry:
             image["registry-1"] = images.registry_image()
         addresses = self.addresses()
@@ -108,9 +113,20 @@ class Fleet:
         """Open a root shell on a host (or run a command there); returns its exit code."""
         if host not in self.all_names:
             raise LabError(f"no host {host!r} in fleet {self.name!r}; it has {', '.join(self.all_names)}")
-        terminal = ["--interactive", *(["--tty"] if os.isatty(0) else [])]
-        argv = ["podman", "exec", *terminal, self.container(host), *(command or ["bash", "--login"])]
+        argv = self.argv(host, *(command or ["bash", "--login"]), interactive=True)
         return subprocess.run(argv, check=False).returncode
+
+    def argv(self, host: str, *command: str, interactive: bool = False) -> list[str]:
+        """What runs a command as root on a host."""
+        terminal = interactive and os.isatty(0)
+        if self._is_machine(host):
+            options = ["-t"] if terminal else [] if interactive else ["-n"]
+            options += ["-o", f"UserKnownHostsFile={paths.known_hosts(self.name)}", "-o", "LogLevel=ERROR"]
+            options += ["-o", "IdentitiesOnly=yes", "-i", str(private_key())]
+            login = f"{images.USER}@{self.addresses()[host]}"
+            return ["ssh", *options, login, "sudo", "--", shlex.join(command)]
+        options = (["--interactive"] if interactive else []) + (["--tty"] if terminal else [])
+        return ["podman", "exec", *options, self.container(host), *command]
 
     def reboot(self, host: str) -> None:
         podman("kill", "--signal", "KILL", self.container(host))
@@ -119,6 +135,14 @@ class Fleet:
 
     def container(self, host: str) -> str:
         return paths.object_name(self.name, host)
+
+    def _is_machine(self, name: str) -> bool:
+        return any(host.name == name and host.machine for host in self.hosts)
+
+    def host_key(self, host: str) -> str:
+        """A host's public SSH key, read over podman, which is trusted."""
+        where = f"{machines.SEED if self._is_machine(host) else ''}/etc/ssh/ssh_host_ed25519_key.pub"
+        return podman("exec", self.container(host), "cat", where)
 
     def _running(self) -> set[str]:
         mine = podman_json("ps", "--filter", f"label={paths.label(self.name)}")
@@ -129,10 +153,15 @@ class Fleet:
         container = self.container(name)
         podman("rm", "--force", "--volumes", container, check=False)
         label = f"--label={paths.label(self.name)}"
-        for engine in ("docker", "containerd"):
-            volume = f"{container}-{engine}"
+        machine = self._is_machine(name)
+        # A nested engine cannot put its overlays on the overlay that is this host's root.
+        disks = [machines.STATE] if machine else ["/var/lib/docker", "/var/lib/containerd"]
+        mounts = []
+        for path in disks:
+            volume = f"{container}-{Path(path).name}"
             podman("volume", "rm", "--force", volume, check=False)
             podman("volume", "create", label, volume)
+            mounts += ["--volume", f"{volume}:{path}"]
         podman(
             *("run", "--detach", "--name", container, "--hostname", name, *host_options()),
             label,
@@ -140,17 +169,13 @@ class Fleet:
             *("--env", f"container_uuid={uuid.uuid4()}"),
             *("--network", paths.object_name(self.name), "--ip", addresses[name]),
             *(f"--add-host={other}:{address}" for other, address in addresses.items() if other != name),
-            # A nested engine cannot put its overlays on the overlay that is this host's root.
-            *(
-                "--volume",
-                f"{container}-docker:/var/lib/docker",
-                "--volume",
-                f"{container}-containerd:/var/lib/containerd",
-            ),
-            *("--volume", f"{public_key()}:/home/{images.USER}/.ssh/lab.pub:ro"),
+            *mounts,
+            *("--volume", f"{public_key()}:{machines.KEY if machine else LAB_KEY}:ro"),
             image,
+            *(["sh", machines.RUN] if machine else []),
         )
-        podman("exec", "--interactive", container, "sh", "-ec", AUTHORIZE)
+        if not machine:
+            podman("exec", "--interactive", container, "sh", "-ec", AUTHORIZE)
 
     def _wait(self, name: str, address: str) -> None:
         if not _answers(address, BOOT_DEADLINE):
@@ -187,6 +212,7 @@ def _allow_many_hosts() -> None:
             ) from None
 
 
+LAB_KEY = f"/home/{images.USER}/.ssh/lab.pub"
 # sshd wants the file to be the user's own, which a mounted one is not.
 AUTHORIZE = f"cd /home/{images.USER}/.ssh && install -o {images.USER} -g {images.USER} -m 0600 lab.pub authorized_keys"
 

@@ -27,7 +27,7 @@ INSTALLED = (
 # Downloaded, not installed: hosts stay plain, and a deploy needs no network for what the roles install.
 DOWNLOADED = (
     "apparmor docker.io nftables nginx libnginx-mod-http-lua libnginx-mod-http-modsecurity modsecurity-crs openssl pgbackrest "
-    "postgresql postgresql-contrib python3-cryptography python3-psycopg2 rsyslog rsyslog-relp rsyslog-openssl ssl-cert strace"
+    "postgresql postgresql-contrib python3-cryptography python3-psycopg2 rsyslog rsyslog-relp ssl-cert strace"
 ).split()
 # What each has under a name of its own, or in a package of its own.
 DOWNLOADED_ONLY: dict[str, list[str]] = {
@@ -122,18 +122,24 @@ def base_image(debian: str) -> str:
     return tag
 
 
-def registry_image() -> str:
-    """Return the image of the registry host: Debian 13 with docker-registry and cosign."""
-    base = base_image("13")
-    tag = _tag("registry", base, REGISTRY_PACKAGES)
-    with _exclusive("registry"):
+def built_image(kind: str, base: str, script: str, *options: str, inputs: object = None) -> str:
+    """Return the image that a script makes of another one, run as root in a container of it with a network."""
+    tag = _tag(kind, base, script, inputs)
+    with _exclusive(kind):
         if not _exists(tag):
-            name = f"hardened-lab-build-{os.getpid()}"
+            name = f"hardened-lab-build-{kind}-{os.getpid()}"
             try:
-                install = "apt-get install --yes --no-install-recommends " + " ".join(REGISTRY_PACKAGES)
-                prepare = f"{install} && systemctl disable docker-registry && apt-get clean"
-                podman("run", "--name", name, *host_options(), "--network=host", base, "sh", "-c", prepare)
+                run_options = (*host_options(), "--network=host", *options)
+                podman("run", "--name", name, *run_options, base, "sh", "-c", script)
                 podman("commit", "--change", 'CMD ["/sbin/init"]', name, tag)
             finally:
                 podman("rm", "--force", "--volumes", name, check=False)
     return tag
+
+
+def registry_image() -> str:
+    """Return the image of the registry host: Debian 13 with docker-registry and cosign."""
+    install = "apt-get install --yes --no-install-recommends " + " ".join(REGISTRY_PACKAGES)
+    return built_image(
+        "registry", base_image("13"), f"{install} && systemctl disable docker-registry && apt-get clean"
+    )

@@ -12,7 +12,7 @@ import yaml
 from . import paths, vault
 from .fleet import LAB, Fleet, private_key
 from .images import USER
-from .podman import podman, run
+from .podman import run
 
 LAB_INVENTORY = paths.CHECKOUT / "inventories" / "lab"
 SECRETS = (
@@ -42,7 +42,7 @@ def write(fleet: Fleet, addresses: dict[str, str], variables: dict[str, Any]) ->
     group_vars.mkdir(parents=True, exist_ok=True)
     if fleet.name != LAB:
         _link(group_vars / "main.yml", LAB_INVENTORY / "group_vars" / "all" / "main.yml")
-    known_hosts = paths.private_directory(paths.STATE / fleet.name) / "known_hosts"
+    known_hosts = paths.known_hosts(fleet.name)
     known_hosts.write_text(_host_keys(fleet, addresses), encoding="ascii")
     options = f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
     hosts = {host.name: {"ansible_host": addresses[host.name], **host.variables} for host in fleet.hosts}
@@ -90,14 +90,9 @@ def _ensure_secrets(path: Path) -> None:
 
 
 def _host_keys(fleet: Fleet, addresses: dict[str, str]) -> str:
-    # Read over podman, which is trusted, so that SSH can be strict from the first connection on.
-    lines = []
-    for host in fleet.hosts:
-        key = podman("exec", fleet.container(host.name), "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[
-            :2
-        ]
-        lines.append(f"{addresses[host.name]} {' '.join(key)}\n")
-    return "".join(lines)
+    # So that SSH can be strict from the first connection on.
+    keys = {host.name: fleet.host_key(host.name).split()[:2] for host in fleet.hosts}
+    return "".join(f"{addresses[name]} {' '.join(key)}\n" for name, key in keys.items())
 
 
 def _link(link: Path, target: Path) -> None:

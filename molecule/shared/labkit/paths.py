@@ -39,3 +39,8 @@ def private_directory(path: Path) -> Path:
 def control_sockets(fleet: str) -> Path:
     """Where SSH keeps its shared connections: short, since a socket's path may have 107 characters at most."""
     return private_directory(CACHE / "ssh") / f"{CHECKOUT_ID}-{fleet}"
+
+
+def known_hosts(fleet: str) -> Path:
+    """The public SSH keys of a fleet's hosts."""
+    return private_directory(STATE / fleet) / "known_hosts"

@@ -23,7 +23,7 @@ QUICK_SCENARIOS ?= single_host leaks
 SCENARIO ?= default
 SCENARIOS = $(filter-out shared,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # Run once: both Debian releases are in their fleet, or make no difference. The others are run on each.
-ONCE := acme app backup config_set container_runtime firewall leaks log_collector pki postgres secrets_backends
+ONCE := acme app backup config_set container_runtime encrypted_volume firewall leaks log_collector pki postgres secrets_backends
 
 .PHONY: help
 help: ## List the targets
@@ -67,7 +67,7 @@ test-all: setup ## The same without haste: what is slow too, every Molecule scen
 	  $(addprefix molecule-,$(filter-out leaks,$(filter $(ONCE),$(SCENARIOS)))) \
 	  $(foreach scenario,$(filter-out $(ONCE),$(SCENARIOS)),$(addprefix molecule-$(scenario)@,12 13)) molecule-leaks
 
-.PHONY: lint unit sanity api strength backends molecule bench bench-edge bench-cage bench-database
+.PHONY: lint unit sanity api strength backends molecule bench bench-edge bench-cage bench-database bench-recovery
 lint: venv ## Style, types, YAML, Ansible rules and committed secrets
 	@tools/lint.sh
 unit: venv ## Unit tests and the house rules for roles
@@ -98,6 +98,10 @@ bench-database: setup ## Load PostgreSQL beside a plain one, with and without a 
 	@molecule converge --scenario-name postgres
 	@PYTHONPATH=molecule/shared $(PYTHON) tests/bench/database_bench.py $(ARGS)
 	@molecule destroy --scenario-name postgres
+bench-recovery: setup ## Cut the power under load and go back, then take the repository away (ARGS="--seconds 60 --megabytes 100")
+	@molecule converge --scenario-name backup
+	@PYTHONPATH=molecule/shared $(PYTHON) tests/bench/recovery_bench.py $(ARGS)
+	@molecule destroy --scenario-name backup
 
 # --- the inventory of one environment, judged without contacting a host ---
 

@@ -171,7 +171,9 @@ def test_a_session_that_breaks_takes_no_other_along(hosts: Hosts, collector: str
     token, count = word(), 300
     hosts.run(PRIMARY, "logger begin")
     before = sorted(line.split()[2] for line in hosts.out(SECOND, connections).splitlines())
-    hosts.run(SECOND, f"(for n in $(seq {count}); do logger '{token} '$n; sleep 0.02; done) >/dev/null 2>&1 &")
+    hosts.run(
+        SECOND, f"(for n in $(seq {count}); do logger '{token} '$n; sleep 0.02; done) >/dev/null 2>&1 &"
+    )
     for _turn in range(4):
         hosts.python(CLIENT, BREAK.format(address=address))
     wait_until(lambda: len(hosts.numbers(token, collector)) == count, "messages lack")

@@ -37,7 +37,7 @@ WantedBy=sysinit.target
 UNIT
 cat > /usr/local/lib/lab-seed <<'SCRIPT'
 udevadm settle
-tar -xf /dev/disk/by-id/virtio-seed -C /
+tar -xf /dev/disk/by-id/virtio-seed --no-overwrite-dir -C /
 hostname "$(cat /etc/hostname)"
 chown -R {USER}: /home/{USER}/.ssh
 . /etc/lab-network
@@ -69,16 +69,19 @@ if [ ! -e data.qcow2 ]; then
 fi
 cp /etc/hosts /etc/resolv.conf /etc/hostname $seed/etc/
 install -m 0600 {KEY} $seed/home/{USER}/.ssh/authorized_keys
-address=$(ip -4 -o address show dev eth0 | awk '{{print $4}}')
-printf 'ADDRESS=%s\nGATEWAY=%s\n' "$address" "$(ip route show default | awk '{{print $3}}')" > $seed/etc/lab-network
+# A container that was killed may find its network as the last run has left it.
+if [ ! -e /sys/class/net/br0 ]; then
+    address=$(ip -4 -o address show dev eth0 | awk '{{print $4}}')
+    printf 'ADDRESS=%s\nGATEWAY=%s\n' "$address" "$(ip route show default | awk '{{print $3}}')" > $seed/etc/lab-network
+    ip link add br0 type bridge
+    ip address flush dev eth0
+    ip link set eth0 master br0
+    ip tuntap add tap0 mode tap
+    ip link set tap0 master br0
+    for link in eth0 tap0 br0; do ip link set $link up; done
+fi
 tar -cf seed.tar -C $seed etc home
-ip link add br0 type bridge
-ip address flush dev eth0
-ip link set eth0 master br0
-ip tuntap add tap0 mode tap
-ip link set tap0 master br0
-for link in eth0 tap0 br0; do ip link set $link up; done
-mac=$(echo "$address" | awk -F'[./]' '{{printf "52:54:%02x:%02x:%02x:%02x", $1, $2, $3, $4}}')
+mac=$(awk -F'[=./]' 'NR == 1 {{printf "52:54:%02x:%02x:%02x:%02x", $2, $3, $4, $5}}' $seed/etc/lab-network)
 disk() {{ echo "-drive if=none,id=$1,file=$2,$3 -device virtio-blk-pci,drive=$1,serial=$1"; }}
 machine="-machine q35 -cpu max,-arch-capabilities -smp 2 -m {MEMORY_MB} -nographic -kernel /vm/vmlinuz -initrd /vm/initrd.img"
 # A /dev/kvm that opens may still fail at a kernel's first instructions, where the machine is a virtual one itself.

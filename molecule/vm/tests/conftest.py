@@ -8,4 +8,4 @@ from labkit.fleet import Fleet
 
 @pytest.fixture(scope="session")
 def client() -> Client:
-    return Client(Fleet.load("single_host"))
+    return Client(Fleet.load("vm"))

@@ -54,6 +54,14 @@ def test_without_its_key_it_stays_closed(database: Any) -> None:
     database.sh("rm /root/aside")
 
 
+def test_a_copy_that_cannot_be_kept_keeps_nothing_closed(database: Any) -> None:
+    """What would be a full disk: the volume opens all the same, and the next opening makes the copy."""
+    kept = "/var/lib/hardened/volume-header.enc"
+    database.sh(f"rm {kept}; mkdir {kept}.new; systemctl start {VOLUME}")
+    assert "could not be renewed" in database.sh(f"journalctl --unit={VOLUME} --output=cat --lines=8")
+    database.sh(f"rm -rf {kept}.new; systemctl start {VOLUME}; test -s {kept}")
+
+
 def test_a_stolen_credential_opens_nothing_elsewhere(database: Any) -> None:
     """It is encrypted to its host: another one's systemd does not decrypt it."""
     other = {"db-12": "db-13", "db-13": "db-12"}[database.host]

@@ -7,10 +7,6 @@ import pytest
 from labkit.client import Client
 from labkit.fleet import Fleet
 
-DEVICE = "/dev/disk/by-id/virtio-data"
-OPENED = "/dev/mapper/hardened-data"
-DATA = "/var/lib/postgresql"
-
 
 @dataclass(frozen=True)
 class Database:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from labkit import plays
@@ -75,7 +74,8 @@ def test_a_damaged_header_is_never_taken_for_an_empty_device(database: Any) -> N
     """It is said, nothing is formatted, and the kept header brings the data back."""
     database.sh(f"systemctl stop 'postgresql@*' {MOUNT}; cryptsetup close hardened-data")
     database.sh(f"dd if=/dev/zero of={DEVICE} bs=1M count=16 conv=notrunc status=none; sync")
-    assert f"Job for {MOUNT} failed" in refused(database) or database.active(MOUNT) == "inactive"
+    refused(database)
+    assert database.active(MOUNT) in ("inactive", "failed")
     log = database.sh(f"journalctl --unit={VOLUME} --output=cat --no-pager --lines=8")
     assert "it comes back from /var/lib/hardened/volume-header.enc" in log
     restore = f"""
@@ -131,7 +131,4 @@ def test_data_that_is_there_is_not_hidden(database: Any) -> None:
     assert "/var/lib/postgresql has data, which would be hidden" in refused(database)
     database.sh(f"rm /var/lib/postgresql/data; mv /root/record {record}; systemctl start {MOUNT}")
     plays.converge(database.client, "--limit", database.host)
-    deadline = time.monotonic() + 60
-    while not serves(database):
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    plays.eventually(lambda: serves(database))

@@ -309,7 +309,7 @@ class TestFailures:
     def test_a_failed_probe_puts_back_and_shows_the_units_last_words(self, universe: Universe) -> None:
         universe.apply(demo(universe))
         before = (universe.snapshot(), universe.services())
-        probe = ProbeSpec(("sh", "-c", "echo not yet; exit 7"), deadline=0.2, interval=0.05)
+        probe = ProbeSpec(("sh", "-c", "echo not yet; exit 7"), deadline=1, interval=0.05)
         with pytest.raises(
             ConfigSetError, match=r"(?s)exit code 7: not yet.*last journal lines of demo.*it hurts"
         ):

@@ -63,6 +63,11 @@ class Collector:
         found = [json.loads(entry) for entry in said.splitlines() if entry.startswith("{")]
         return [entry for entry in found if entry["event"] == "alert"]
 
+    def detected(self, rule: str, source: str, since: float) -> bool:
+        """Whether the engine has found it since; people are told the same once an hour only."""
+        script = f"journalctl -o cat -u hardened-detection --since @{since:.6f} | grep -c \"{source} performed '{rule}'\""
+        return int(self.sh(f"{script} || true")) > 0
+
     def alerted(self, rule: str, source: str, seconds: float = 8) -> dict[str, Any] | None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

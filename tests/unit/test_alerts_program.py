@@ -6,12 +6,10 @@ from __future__ import annotations
 import email
 import hashlib
 import hmac
-import importlib.machinery
-import importlib.util
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,14 +21,10 @@ from house import ROOT
 
 
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("alerts", str(ROOT / "roles/detection/files/alerts"))
-    spec = importlib.util.spec_from_loader("alerts", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses ask for the module by its name.
-    monkeypatch.setitem(__import__("sys").modules, "alerts", module)
-    loader.exec_module(module)
+def program(
+    load_program: Callable[[Path], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ModuleType:
+    module = load_program(ROOT / "roles/detection/files/alerts")
     monkeypatch.setattr(module, "STATE", tmp_path / "told.json")
     module.said = []  # type: ignore[attr-defined]
     monkeypatch.setattr(

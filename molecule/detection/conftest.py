@@ -29,10 +29,10 @@ def line(service: str, host: str = "client-13", facility: str = "local7", **said
     return json.dumps({**head, "source": "host", **said, "received": now()})
 
 
-def request(client: str, status: int = 200, path: str = "/v1/items", key: str = "") -> str:
+def request(client: str, status: int = 200, path: str = "/v1/items", key: str = "", **more: str) -> str:
     """A line of the edge's access log."""
     number = next(NUMBERS)
-    data = {"event": "request", "client": client, "key_id": key, "status": status, "path": path}
+    data = {"event": "request", "client": client, "key_id": key, "status": status, "path": path, **more}
     return line("nginx_access", data={**data, "request_id": f"{number:032x}", "method": "GET"})
 
 
@@ -100,6 +100,39 @@ class Desk:
     @property
     def key(self) -> str:
         return hashlib.sha512(f"webhook {self.client.secrets['backup_passphrase']}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What refuses addresses."""
+
+    client: Client
+
+    def blocks(self) -> dict[str, dict[str, Any]]:
+        kept = self.client.on(
+            "client-13", "sh", "-c", "cat /var/lib/hardened/blocklist.json 2>/dev/null || echo '{}'"
+        )
+        now = time.time()
+        return {one["address"]: one for one in json.loads(kept).get("blocks", []) if one["until"] > now}
+
+    def said(self, event: str, since: float) -> list[dict[str, Any]]:
+        text = self.client.on(
+            "client-13",
+            "journalctl",
+            "-o",
+            "cat",
+            "-t",
+            "hardened-blocklist-feed",
+            "--since",
+            f"@{since:.6f}",
+        )
+        found = [json.loads(entry) for entry in text.splitlines() if entry.startswith("{")]
+        return [entry for entry in found if entry["event"] == event]
+
+
+@pytest.fixture
+def edge(client: Client) -> Edge:
+    return Edge(client)
 
 
 @pytest.fixture(scope="session")

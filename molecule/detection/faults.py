@@ -97,3 +97,45 @@ def test_a_host_that_falls_silent_is_an_alert_and_a_quiet_one_is_none(
     plays.eventually(
         lambda: all(said(collector, "host_speaks_again", started) for collector in collectors), 30
     )
+
+
+def attack(lines: Any, who: str) -> list[str]:
+    return [lines.event("key_rejected", who, reason="wrong") for _n in range(10)]
+
+
+def test_what_was_decided_while_an_edge_was_away_is_blocked_when_it_is_back(
+    collector: Any, lines: Any, edge: Any, stranger: str
+) -> None:
+    feed = "hardened-blocklist-feed.service"
+    collector.client.on("client-13", "systemctl", "stop", feed)
+    try:
+        collector.receives(*attack(lines, stranger))
+        assert collector.alerted("key_guessing", stranger)
+        collector.sh("systemctl kill --signal=KILL hardened-decisions.service")
+    finally:
+        collector.client.on("client-13", "systemctl", "start", feed)
+    plays.eventually(lambda: stranger in edge.blocks(), 20)
+
+
+def test_a_collector_that_is_away_keeps_nobody_from_another_ones_decisions(
+    client: Client, collectors: list[Any], lines: Any, edge: Any, stranger: str
+) -> None:
+    away, here = collectors
+    started = time.time()
+    away.sh("systemctl stop hardened-decisions.service")
+    try:
+        here.receives(*attack(lines, stranger))
+        plays.eventually(lambda: stranger in edge.blocks(), 15)
+        plays.eventually(lambda: edge.said("decisions_unreachable", started) != [], 30)
+    finally:
+        away.sh("systemctl start hardened-decisions.service")
+    plays.eventually(lambda: edge.said("decisions_reachable_again", started) != [], 30)
+
+
+def test_decisions_that_are_damaged_begin_anew(collector: Any, lines: Any, edge: Any, stranger: str) -> None:
+    collector.sh(
+        "echo nonsense > /var/lib/private/hardened-detection/decisions.json; systemctl restart hardened-alerts"
+    )
+    time.sleep(2)
+    collector.receives(*attack(lines, stranger))
+    plays.eventually(lambda: stranger in edge.blocks(), 15)

@@ -26,6 +26,7 @@ def program(
 ) -> ModuleType:
     module = load_program(ROOT / "roles/detection/files/alerts")
     monkeypatch.setattr(module, "STATE", tmp_path / "told.json")
+    monkeypatch.setattr(module, "DECISIONS", tmp_path / "decisions.json")
     module.said = []  # type: ignore[attr-defined]
     monkeypatch.setattr(
         module, "say", lambda _level, event, **fields: module.said.append({"event": event, **fields})
@@ -295,3 +296,58 @@ def test_a_host_that_falls_silent_is_told_once_and_heard_again(
     now[0] += 20
     assert silence.look(state) == [] and state.silent == []
     assert program.said == [{"event": "host_speaks_again", "host": "app-2"}]
+
+
+def decided(program: ModuleType) -> list[tuple[int, str, float]]:
+    kept = json.loads(program.DECISIONS.read_text())
+    return [(one["id"], one["address"], one["until"]) for one in kept["decisions"]]
+
+
+def test_an_address_is_decided_about_each_time(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program.time, "time", lambda: 1000.0)
+    decisions = program.Decisions.load()
+    assert decisions.last == 1000
+    decisions.note(alert(program), {"block": "1h"})
+    decisions.note(alert(program, "203.0.113.8"), {"block": "30s"})
+    assert decided(program) == [(1001, "203.0.113.7", 4600.0), (1002, "203.0.113.8", 1030.0)]
+    monkeypatch.setattr(program.time, "time", lambda: 1031.0)
+    again = program.Decisions.load()
+    again.note(alert(program), {"block": "1h"})
+    assert decided(program) == [(1003, "203.0.113.7", 4631.0)]
+
+
+@pytest.mark.parametrize("rule", [{}, {"block": ""}])
+def test_who_is_not_to_be_blocked_is_not(program: ModuleType, rule: dict[str, str]) -> None:
+    decisions = program.Decisions.load()
+    decisions.note(alert(program), rule)
+    host = alert(program)
+    host.scope = "host"
+    decisions.note(host, {"block": "1h"})
+    assert not program.DECISIONS.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("15m", 900), ("4h", 14400), ("7d", 604800), ("1w", 604800)]
+)
+def test_how_long_a_block_is(program: ModuleType, text: str, seconds: int) -> None:
+    assert program.seconds_of(text) == seconds
+
+
+def test_what_holds_and_is_new_is_told(
+    load_program: Callable[[Path], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load_program(ROOT / "roles/detection/files/decisions")
+    monkeypatch.setattr(module, "DECISIONS", tmp_path / "decisions.json")
+    assert module.since(0, 1000.0) == {"last": 0, "decisions": []}
+    kept = [
+        {"id": n, "address": f"203.0.113.{n}", "until": 1000.0 + 10 * n, "reason": "x"} for n in range(1, 4)
+    ]
+    module.DECISIONS.write_text(json.dumps({"last": 3, "decisions": kept}))
+    told = module.since(1, 1020.0)
+    assert told == {
+        "last": 3,
+        "decisions": [{"id": 3, "address": "203.0.113.3", "seconds": 10, "reason": "x"}],
+    }
+    assert module.since(3, 1000.0)["decisions"] == []
+    # An edge that knows more than there is has known another collector, or this one before it was made anew.
+    assert [one["id"] for one in module.since(99, 1000.0)["decisions"]] == [1, 2, 3]

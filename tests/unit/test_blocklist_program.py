@@ -180,3 +180,43 @@ def test_what_the_kernel_is_told(program: ModuleType) -> None:
     assert "203.0.113.1/32 timeout 400s" in text and "2001:db8::1/128 timeout 50s" in text
     allowed = next(line for line in text.splitlines() if "set allowed4" in line)
     assert "192.0.2.11/32" in allowed and "198.51.100.0/24" in allowed and "192.0.2.5/32" not in allowed
+
+
+def test_a_rule_does_not_shorten_what_somebody_has_blocked(
+    program: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(program, capsys, "add", "203.0.113.7", "--ttl", "2h", "--reason", "by hand")
+    rule = ("add", "203.0.113.7", "--reason", "by a rule", "--at-least", "--ttl")
+    assert not run(program, capsys, *rule, "1h")[1]["changed"]
+    longer = run(program, capsys, *rule, "3h")[1]
+    assert longer["changed"] and [one["reason"] for one in longer["after"]] == ["by a rule"]
+
+
+def test_what_a_collector_decides_is_handed_on(
+    load_program: Callable[[Path], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed: Any = load_program(ROOT / "roles/blocklist/files/blocklist-feed")
+    program = tmp_path / "program"
+    program.write_text(
+        f'#!/bin/sh\nprintf "%s|" "$@" >> {tmp_path}/calls\nfor last; do :; done\n[ "$last" != bad ] || {{ echo no >&2; exit 2; }}\n'
+    )
+    program.chmod(0o755)
+    told: list[dict[str, Any]] = []
+    for name, value in {
+        "PROGRAM": str(program),
+        "STATE": tmp_path / "feed.json",
+        "say": lambda _level, event, **fields: told.append({"event": event, **fields}),
+    }.items():
+        monkeypatch.setattr(feed, name, value)
+    feed.block({"address": "203.0.113.7", "seconds": 60.9, "reason": "x\ny"}, "192.0.2.14")
+    feed.block({"address": "bad", "seconds": 60, "reason": "x"}, "192.0.2.14")
+    first, _second = (tmp_path / "calls").read_text().split("add|")[1:]
+    assert first == "--ttl|60|--reason|x?y|--by|detection|--at-least|--|203.0.113.7|"
+    refused = {"event": "block_refused", "address": "bad", "collector": "192.0.2.14", "reason": "no"}
+    assert told == [refused]
+    assert feed.known() == {}
+    feed.remember("192.0.2.14", 5)
+    feed.remember("192.0.2.15", 7)
+    assert feed.known() == {"192.0.2.14": 5, "192.0.2.15": 7}
+    feed.STATE.write_text("nonsense")
+    assert feed.known() == {}

@@ -28,5 +28,6 @@ def test_one_report_lists_what_variables_and_checkers_find(client: Client, tmp_p
     report = done.stdout.partition("Nothing was changed.")[2]
     expected = ("did you mean app_log_level?", 'invalid value for parameter "work_mem"', "nginx -t -q")
     assert [words for words in expected if words not in report] == []
-    for host in ("edge-1", "app-1", "app-2", "db-1", "log-1"):
-        assert client.on(host, "sh", "-c", STATE.format(since=before)) == "", host
+    hosts = ("edge-1", "app-1", "app-2", "db-1", "log-1")
+    written = {host: client.on(host, "sh", "-c", STATE.format(since=before)) for host in hosts}
+    assert {host: files for host, files in written.items() if files} == {}

@@ -16,7 +16,7 @@ from labkit import plays
 SSH = "Failed password for root from {} port 50000 ssh2"
 WELCOME = "Accepted publickey for deploy from {} port 50000 ssh2: ED25519 SHA256:abc"
 AUDIT = (
-    "2026-11-28 22:35:01.123 UTC [4711] session=674a.1267 line=3 user={user} db=app client=[local] state=00000 app={app}"
+    "[11-1] 2026-11-28 22:35:01.123 UTC [4711] session=674a.1267 line=3 user={user} db=app client=[local] state=00000 app={app}"
     ' LOG:  AUDIT: SESSION,1,1,{audit},,,"{statement}",<not logged>'
 )
 
@@ -43,6 +43,7 @@ def harmful(lines: Any, rule: str, who: str) -> tuple[str, list[str]]:
         "key_guessing": (who, lambda n: lines.event("key_rejected", who, reason="wrong"), 10),
         "key_location": ("partner", lambda n: lines.request(who, key="partner"), 1),
         "key_networks": (key, lambda n: lines.request(f"10.{n}.0.1", key=key), 4),
+        "revoked_key": (who, lambda n: lines.request(who, 401, refused="revoked"), 1),
         "rate_limit": (who, lambda n: lines.request(who, 429), 20),
         "enumeration": (who, lambda n: lines.request(who, 404, f"/v1/items/{n}"), 25),
         "key_volume": (key, lambda n: lines.request(who, key=key), 520),
@@ -75,6 +76,7 @@ RULES = [
     "key_guessing",
     "key_location",
     "key_networks",
+    "revoked_key",
     "rate_limit",
     "enumeration",
     "key_volume",
@@ -129,6 +131,7 @@ def harmless(lines: Any, who: str) -> dict[str, list[str]]:
         "key_location": [lines.request(f"198.51.100.{n}", key="partner") for n in range(1, 9)]
         + [lines.request("2001:db8:7::1", key="partner"), lines.request(who, 401, key="partner")],
         "key_networks": [lines.request(f"10.1.{n}.1", key=f"near-{who}") for n in range(9)],
+        "revoked_key": [lines.request(who, 401, refused="")] * 4,
         "rate_limit": [lines.request(who, 429) for _n in range(10)],
         "enumeration": [lines.request(who, 404, "/favicon.ico") for _n in range(60)],
         "database_change": [lines.line("postgres", **own)],
@@ -149,6 +152,7 @@ def harmless(lines: Any, who: str) -> dict[str, list[str]]:
         "key_guessing",
         "key_location",
         "key_networks",
+        "revoked_key",
         "rate_limit",
         "enumeration",
         "database_change",
@@ -270,7 +274,9 @@ def test_the_channels_can_be_tried(collector: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("unit", ["hardened-detection.service", "hardened-alerts.service"])
+@pytest.mark.parametrize(
+    "unit", ["hardened-detection.service", "hardened-alerts.service", "hardened-decisions.service"]
+)
 def test_what_looks_at_the_logs_can_do_little_else(collector: Any, unit: str) -> None:
     said = collector.sh(f"systemd-analyze security --no-pager {unit} | tail -1")
     assert float(said.split("level for")[1].split(":")[1].split()[0]) <= 4
@@ -283,3 +289,74 @@ def test_the_key_is_nowhere_in_clear(collector: Any, desk: Any) -> None:
         collector.host, "sh", "-c", f"printf %s {desk.key} | sh -c {json.dumps(script)}"
     )
     assert found == ""
+
+
+def test_an_edge_blocks_what_is_found(collector: Any, lines: Any, edge: Any, stranger: str) -> None:
+    collector.receives(*harmful(lines, "key_guessing", stranger)[1])
+    plays.eventually(lambda: collector.alerted("key_guessing", stranger) is not None, 8)
+    plays.eventually(lambda: stranger in edge.blocks(), 2)
+    block = edge.blocks()[stranger]
+    assert block["by"] == "detection" and block["reason"].startswith("key_guessing: ")
+    assert 560 < block["until"] - block["since"] <= 600
+    # A rule that is not said to block does not.
+    other = stranger.replace("203.", "205.", 1)
+    collector.receives(*harmful(lines, "rate_limit", other)[1])
+    assert collector.alerted("rate_limit", other)
+    time.sleep(2)
+    assert other not in edge.blocks()
+
+
+def test_a_block_ends_and_who_goes_on_gets_another(
+    collector: Any, lines: Any, edge: Any, stranger: str
+) -> None:
+    collector.receives(*harmful(lines, "waf_surge", stranger)[1])
+    plays.eventually(lambda: stranger in edge.blocks(), 10)
+    plays.eventually(lambda: stranger not in edge.blocks(), 20)
+    # People are told once an hour only; the edge each time. The engine counts the same source anew after a minute.
+    time.sleep(50)
+    collector.receives(*harmful(lines, "waf_surge", stranger)[1])
+    plays.eventually(lambda: stranger in edge.blocks(), 10)
+
+
+def test_a_longer_block_by_hand_stays(collector: Any, lines: Any, edge: Any, stranger: str) -> None:
+    collector.client.on(
+        "client-13", "hardened-blocklist", "add", stranger, "--ttl", "2h", "--reason", "by hand"
+    )
+    before = edge.blocks()[stranger]
+    collector.receives(*harmful(lines, "key_guessing", stranger)[1])
+    assert collector.alerted("key_guessing", stranger)
+    time.sleep(2)
+    assert edge.blocks()[stranger] == before
+
+
+def test_who_is_never_blocked_is_not_blocked_by_a_rule(collector: Any, lines: Any, edge: Any) -> None:
+    started, friend = time.time(), f"192.0.2.{int(time.time()) % 250 + 1}"
+    collector.receives(*harmful(lines, "key_guessing", friend)[1])
+    plays.eventually(lambda: any(one["address"] == friend for one in edge.said("block_refused", started)), 10)
+    assert friend not in edge.blocks()
+
+
+ASK = """
+import http.client, socket, ssl, sys
+context = ssl.create_default_context(cafile="/etc/hardened/pki/ca.crt")
+if sys.argv[2] != "nobody":
+    context.load_cert_chain("/etc/hardened/pki/host.crt", "/etc/hardened/pki/host.key")
+try:
+    sock = context.wrap_socket(socket.create_connection((sys.argv[1], 6481), 5), server_hostname=sys.argv[3])
+    connection = http.client.HTTPConnection("x")
+    connection.sock = sock
+    connection.request("GET", "/v1/decisions")
+    print(connection.getresponse().status)
+except (OSError, http.client.HTTPException) as error:
+    print("refused", type(error).__name__)
+"""
+
+
+def test_decisions_are_for_edges_alone(collector: Any, client: Any) -> None:
+    name = f"logs.{client.domain.partition('.')[2]}"
+    asked = [client.addresses[collector.host]]
+    ask = ("python3", "-c", ASK, *asked)
+    assert client.on("client-13", *ask, "edge", name).strip() == "200"
+    assert client.on("client-13", *ask, "nobody", name).startswith("refused")
+    # A certificate of the same authority, of a host that is no edge.
+    assert client.on(collector.host, *ask, "logs", name).startswith("refused")

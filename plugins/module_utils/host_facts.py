@@ -67,7 +67,7 @@ def collect(
     status = _read(root / "var/lib/dpkg/status")
     installed = _installed(status)
     addresses, primary = _addresses(root)
-    parsed, unreadable = _records(root / "var/lib/hardened") if records else ({}, {})
+    parsed, unreadable = records_of(root / "var/lib/hardened") if records else ({}, {})
     hostname = socket.gethostname()
     facts: dict[str, Any] = {
         "distribution": release.get("ID", ""),
@@ -255,7 +255,8 @@ def _config_sets(directory: Path) -> dict[str, str]:
     return sets
 
 
-def _records(directory: Path) -> tuple[dict[str, Any], dict[str, str]]:
+def records_of(directory: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The records of a directory by name, and why others cannot be read."""
     parsed: dict[str, Any] = {}
     unreadable: dict[str, str] = {}
     for path in sorted(directory.glob("*.json")):

@@ -100,10 +100,10 @@ problems:
 """
 
 import json
-import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.techsaas.hardened.plugins.module_utils import host_program
 
 PROGRAM = "/usr/local/sbin/hardened-blocklist"
 STATE = "/var/lib/hardened/blocklist.json"
@@ -133,26 +133,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if not os.path.exists(PROGRAM):
-        problems = ["this host has no blocklist yet; provision.yml brings it"]
-        module.fail_json(msg=f"Nothing was changed. {problems[0]}", problems=problems)
-    status, output, words = module.run_command(
-        _command(module.params, module.check_mode), handle_exceptions=False
+    result = host_program.ask(module, _command(module.params, module.check_mode), "has no blocklist")
+    module.exit_json(
+        changed=result["changed"], blocks=result["after"], **host_program.diff(STATE, result, _shown)
     )
-    if status == 2:
-        problems = words.splitlines()
-        module.fail_json(msg="Nothing was changed. " + "; ".join(problems), problems=problems)
-    if status:
-        module.fail_json(msg=f"{PROGRAM} failed: {words.strip()}", problems=words.splitlines())
-    result = json.loads(output)
-    changed = result["changed"]
-    shown = {
-        "before_header": STATE,
-        "after_header": STATE,
-        "before": _shown(result["before"]),
-        "after": _shown(result["after"]),
-    }
-    module.exit_json(changed=changed, blocks=result["after"], **({"diff": shown} if changed else {}))
 
 
 if __name__ == "__main__":

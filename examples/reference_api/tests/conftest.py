@@ -260,6 +260,7 @@ class Api:
     process: subprocess.Popen[bytes]
     port: int
     stderr: Path
+    environment: dict[str, str]
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -301,7 +302,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartApi]:
                 env=environment | {"PYTHONPATH": str(SOURCE)},
                 stderr=stream,
             )
-        api = Api(process, port, stderr)
+        api = Api(process, port, stderr, environment)
         started.append(api)
 
         def answers() -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from unittest import mock
 
@@ -12,7 +13,7 @@ import pytest
 
 from reference_api.credentials import SESSION_SECONDS, Sessions, issue_key, secret_matches, split_key
 
-from .conftest import ORIGIN, SECRETS, Api, Cluster, Syslog
+from .conftest import ORIGIN, SECRETS, Api, Cluster, Syslog, run_command
 
 COOKIE = "__Host-session"
 
@@ -77,6 +78,24 @@ def test_a_revoked_key_is_refused_at_once_and_its_sessions_with_it(api: Api, sys
     assert api.admin("DELETE", f"/admin/keys/{key_id}").status_code == 204  # again: nothing to do
     listed = {entry["id"]: entry for entry in api.admin("GET", "/admin/keys?limit=100").json()["keys"]}
     assert listed[key_id]["revoked_at"]
+
+
+def test_a_key_is_revoked_by_command(api: Api, syslog: Syslog) -> None:
+    key = api.issue_key("initech")
+    key_id = key.split(".")[0]
+    done = run_command("revoke", key_id, environment=api.environment)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["key_id"] == key_id
+    syslog.find("key_revoked", revoked_key_id=key_id)
+    with api.client(key) as client:
+        assert client.get("/v1/items").status_code == 401
+    assert run_command("revoke", key_id, environment=api.environment).stdout == done.stdout
+    unknown = run_command("revoke", "0" * 16, environment=api.environment)
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert json.loads(unknown.stderr) == {"error": "there is no such key"}
+    away = run_command("revoke", key_id, environment=api.environment | {"DATABASE_PORT": "1"})
+    assert away.returncode == 75
+    assert json.loads(away.stderr)["error"]
 
 
 def test_administration_needs_its_own_key(api: Api, key: str, syslog: Syslog) -> None:

@@ -37,13 +37,22 @@ def _digest(path: str) -> str:
 
 def settled(manager: ServiceManager, state_root: str = STATE_ROOT) -> dict[str, str]:
     """Name and digest of each such set: files, directories, watched files and units were compared. Reads only."""
+    return {spec.name: spec.digest for spec, as_wanted in _judged(manager, state_root) if as_wanted}
+
+
+def unsettled(manager: ServiceManager, state_root: str = STATE_ROOT) -> list[str]:
+    """Names of those that do not lie there as the last run has left them. Sets with secrets are not known."""
+    return [spec.name for spec, as_wanted in _judged(manager, state_root) if not as_wanted]
+
+
+def _judged(manager: ServiceManager, state_root: str) -> list[tuple[SetSpec, bool]]:
     specs = list(_remembered(state_root))
     names = dict.fromkeys(service.name for spec in specs for service in spec.services)
     try:
         units = manager.show(list(names))
     except ConfigSetError:
-        return {}
-    return {spec.name: spec.digest for spec in specs if _is_settled(Engine(spec, manager, state_root), units)}
+        return []
+    return [(spec, _is_settled(Engine(spec, manager, state_root), units)) for spec in specs]
 
 
 def _remembered(state_root: str) -> Iterator[SetSpec]:

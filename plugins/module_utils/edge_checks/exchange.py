@@ -51,12 +51,14 @@ class Client:
             self._connection.close()
             self._connection = None
 
-    def ask(self, path: str, method: str = "GET", label: str = "") -> Answer:
+    def ask(
+        self, path: str, method: str = "GET", label: str = "", headers: dict[str, str] | None = None
+    ) -> Answer:
         connection = self._connection = self._connection or self._open()
         host = self._target.host_header if self._tls else self._target.domain
-        headers = {"Host": host, "User-Agent": _AGENT, "Accept": "*/*"}
+        sent = {"Host": host, "User-Agent": _AGENT, "Accept": "*/*", **(headers or {})}
         try:
-            connection.request(method, path, headers=headers)
+            connection.request(method, path, headers=sent)
             response = connection.getresponse()
             body = response.read(_BODY_LIMIT)
             whole = response.isclosed()
@@ -83,12 +85,14 @@ class Client:
         return connection
 
 
-def fetch(target: Target, path: str, method: str = "GET", label: str = "") -> Answer:
+def fetch(
+    target: Target, path: str, method: str = "GET", label: str = "", headers: dict[str, str] | None = None
+) -> Answer:
     with Client(target) as client:
-        answer = client.ask(path, method, label)
+        answer = client.ask(path, method, label, headers)
         for _attempt in range(_PATIENCE):
             if answer.status != 429:
                 break
             time.sleep(_PAUSE)
-            answer = client.ask(path, method, label)
+            answer = client.ask(path, method, label, headers)
         return answer

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands of the image: serve, migrate, check-config, healthcheck."""
+"""The commands of the image: serve, migrate, revoke, check-config, healthcheck."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     serve.add_argument("--host", default="0.0.0.0")  # noqa: S104
     serve.add_argument("--port", type=int, default=PORT)
     commands.add_parser("migrate", help="bring the database's schema forward to this image's")
+    revoke = commands.add_parser("revoke", help="take a client's key away, once and for all")
+    revoke.add_argument("key_id")
     commands.add_parser("check-config", help="check the environment and say all that is wrong with it")
     health = commands.add_parser("healthcheck", help="ask the API in this container how it is")
     health.add_argument("--port", type=int, default=PORT)
@@ -49,6 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
         return EX_CONFIG
     if options.command == "migrate":
         return _migrate(settings)
+    if options.command == "revoke":
+        return _revoke(settings, options.key_id)
     _print({"ok": True, "configuration": settings.fingerprint(), "problems": []})
     return 0
 
@@ -107,6 +111,27 @@ def _migrate(settings: Settings) -> int:
     except SchemaError as error:
         _print({"error": str(error)}, sys.stderr)
         return 1
+    return 0
+
+
+def _revoke(settings: Settings, key_id: str) -> int:
+    import asyncio
+
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from . import logs
+    from .revocation import revoke_by_command
+
+    logs.configure(settings)
+    try:
+        key = asyncio.run(revoke_by_command(settings, key_id))
+    except SQLAlchemyError as error:
+        _print({"error": str(getattr(error, "orig", None) or error).strip()}, sys.stderr)
+        return EX_TEMPFAIL
+    if key is None or key.revoked_at is None:
+        _print({"error": "there is no such key"}, sys.stderr)
+        return 1
+    _print({"key_id": key.id, "revoked_at": key.revoked_at.isoformat()})
     return 0
 
 

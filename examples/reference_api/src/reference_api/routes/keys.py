@@ -8,7 +8,7 @@ from datetime import datetime
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import func, select
+from sqlalchemy import select
 from starlette.responses import Response
 
 from .. import logs
@@ -16,6 +16,7 @@ from ..auth import authenticate_admin
 from ..credentials import issue_key
 from ..database import ApiKey
 from ..errors import ApiError
+from ..revocation import revoke_key
 from ..services import UseTransaction
 from .models import AfterKey, KeyId, Limit, Line, Strict
 
@@ -79,10 +80,6 @@ async def list_keys(session: UseTransaction, limit: Limit = 20, after: AfterKey 
 @router.delete("/{key_id}", status_code=204)
 async def revoke(key_id: KeyId, session: UseTransaction) -> Response:
     """Revoke a key, from the next request on; once revoked it stays so."""
-    key = await session.get(ApiKey, key_id, with_for_update=True)
-    if key is None:
+    if await revoke_key(session, key_id) is None:
         raise ApiError(404, "not_found", "there is no such key")
-    if key.revoked_at is None:
-        key.revoked_at = await session.scalar(select(func.now()))
-        logs.event(logs.security, logging.INFO, "key_revoked", revoked_key_id=key.id, key_client=key.client)
     return Response(status_code=204)

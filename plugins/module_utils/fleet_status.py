@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet on one page: what serves, what is out of the ordinary, and what somebody has to do something about."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_CERTIFICATE_DAYS = 14
+_DISK_PERCENT = 90
+_BACKUP_HOURS = 48
+_LISTED = 10
+_DAY = datetime.timedelta(days=1)
+
+
+@dataclass
+class Page:
+    """`hosts` are what status_info says of each, None for one that did not answer; `groups` those that each is in."""
+
+    hosts: Mapping[str, Mapping[str, Any] | None]
+    groups: Mapping[str, list[str]]
+    now: datetime.datetime
+    secrets: list[Mapping[str, Any]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._release()
+        for host, status in self.hosts.items():
+            self.lines += ["", f"{host} ({', '.join(self.groups.get(host, []))})"]
+            if status is None:
+                self._wrong(host, "did not answer")
+                continue
+            # What belongs to a host is told below it, what is wrong once more at the end.
+            self.lines += [f"  {line}" for line in self._usual(status)]
+            for problem in self._unusual(status):
+                self._wrong(host, problem)
+        self._rotation()
+        self.lines += ["", *([f"PROBLEM {problem}" for problem in self.problems] or ["No problems."])]
+
+    def _wrong(self, host: str, problem: str) -> None:
+        self.lines.append(f"  PROBLEM {problem}")
+        self.problems.append(f"{host}: {problem}")
+
+    def _release(self) -> None:
+        records = {
+            host: status["records"]["release"]
+            for host, status in self.hosts.items()
+            if status and "release" in status["records"]
+        }
+        said = {(str(record.get("release")), str(record.get("slot"))) for record in records.values()}
+        for release, slot in sorted(said):
+            where = [host for host, record in records.items() if record.get("release") == release]
+            image = next(str(record.get("image")) for host, record in records.items() if host in where)
+            self.lines.append(f"Release {release} in slot {slot} on {', '.join(where)}: {image}")
+            before = (records[where[0]].get("previous") or {}).get("release")
+            if before:
+                self.lines.append(f"  before it {before}")
+        if not said:
+            self.lines.append("No release has been made.")
+        if len(said) > 1:
+            self.problems.append("fleet: its hosts do not serve the same release")
+
+    def _usual(self, status: Mapping[str, Any]) -> Iterator[str]:
+        edge = status.get("edge")
+        if edge:
+            yield "serves " + ", ".join(f"{slot} {n} %" for slot, n in edge["weights"].items() if n)
+            if edge["maintenance"]:
+                yield f"closed since {edge['maintenance'].get('since', '?')}: {edge['maintenance'].get('reason', '')}"
+            yield from _listed(
+                "revoked",
+                [
+                    f"{name} since {entry.get('since', '?')}: {entry.get('reason', '')}"
+                    for name, entry in edge["revoked"].items()
+                ],
+            )
+        yield from self._blocks(status["records"].get("blocklist") or {})
+        incident = status["records"].get("incident")
+        if incident:
+            yield f"incident {incident.get('case')} until {self._moment(incident.get('until'))}: {incident.get('reason')}"
+        for name in ("backup", "drill"):
+            record = status["records"].get(name)
+            if record:
+                yield f"{name} of {record.get('stopped') or record.get('finished') or record.get('time') or '?'}"
+        for path, end in status["certificates"].items():
+            yield f"certificate {path} until {end} ({self._days(end)} days)"
+        for timer in sorted(status["timers"], key=lambda one: str(one["unit"])):
+            yield f"timer {timer['unit']}: last {self._moment(timer['last'])}, next {self._moment(timer['next'])}"
+        if status["reboot_required"]:
+            yield "wants to be restarted"
+
+    def _blocks(self, record: Mapping[str, Any]) -> Iterator[str]:
+        blocks = [one for one in record.get("blocks", ()) if one["until"] > self.now.timestamp()]
+        yield from _listed(
+            "blocked",
+            [
+                f"{one['address']} until {self._moment(one['until'])}, by {one['by']}: {one['reason']}"
+                for one in blocks
+            ],
+        )
+
+    def _unusual(self, status: Mapping[str, Any]) -> Iterator[str]:
+        yield from (f"unit {unit} has failed" for unit in status["units_failed"])
+        yield from (
+            f"record {name} cannot be read: {why}" for name, why in status["records_unreadable"].items()
+        )
+        yield from (
+            f"configuration {name} is not as the last run has left it; deploy with --check --diff shows how"
+            for name in status["sets_changed"]
+        )
+        for path, end in status["certificates"].items():
+            if self._days(end) < _CERTIFICATE_DAYS:
+                yield f"certificate {path} ends in {self._days(end)} days; deploy renews it"
+        for name, percent in status["disk_used"].items():
+            if percent >= _DISK_PERCENT:
+                yield f"file system {name} is {percent} % full"
+        if status.get("edge") and status["edge"]["weights"]["unassigned"] not in (0, 100):
+            yield f"{status['edge']['weights']['unassigned']} % of requests go to no slot"
+        backup = status["records"].get("backup")
+        if backup and self._age(str(backup.get("stopped", ""))) > _BACKUP_HOURS:
+            yield f"the latest backup is of {backup.get('stopped')}"
+        yield from (f"{n} alerts wait for {name}" for name, n in status.get("alerts_waiting", {}).items())
+        yield from (f"nothing comes from {name}" for name in status.get("hosts_silent", ()))
+
+    def _rotation(self) -> None:
+        told = [one for one in self.secrets if one["status"] != "OK"]
+        if told:
+            self.lines += ["", "Secrets"]
+        for one in told:
+            line = f"{one['name']} ({one['class']}): {one['status']}, due in {one['due_in_days']} days"
+            if one["status"] == "DUE":
+                self.lines.append(f"  {line}")
+            else:
+                self.lines.append(f"  PROBLEM {line}")
+                self.problems.append(f"secret {line}")
+
+    def _moment(self, seconds: Any) -> str:
+        if not seconds:
+            return "never"
+        return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _age(self, text: str) -> float:
+        """Hours; none for what is no time."""
+        try:
+            then = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+        except ValueError:
+            return 0
+        return (self.now - then) / datetime.timedelta(hours=1)
+
+    def _days(self, end: str) -> int:
+        return (datetime.datetime.fromisoformat(end.replace("Z", "+00:00")) - self.now) // _DAY
+
+
+def _listed(what: str, entries: list[str]) -> Iterator[str]:
+    yield from (f"{what} {entry}" for entry in entries[:_LISTED])
+    if len(entries) > _LISTED:
+        yield f"{what} {len(entries) - _LISTED} more"

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from . import paths
@@ -12,8 +15,13 @@ from . import paths
 def password_file() -> Path:
     password = paths.private_directory(paths.STATE) / "vault-password"
     if not password.exists():
-        password.touch(mode=0o600)
-        password.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")
+        # Whole, or not there: several runs begin at once, and the first one's holds.
+        descriptor, temporary = tempfile.mkstemp(dir=password.parent)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_urlsafe(32) + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, password)
+        os.unlink(temporary)
     return password
 
 

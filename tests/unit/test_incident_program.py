@@ -121,6 +121,28 @@ def test_a_host_that_is_cut_off_has_ways_for_operators_and_collectors_alone(
     assert ("/usr/bin/systemctl start --no-block nginx.service", "") in program.commands
 
 
+def test_what_was_stopped_is_started_if_the_host_cannot_be_cut_off(
+    program: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(program, capsys, *OPEN)
+    before = program.STATE.read_text()
+    program.broken = "systemctl stop nginx"
+    assert call(program, capsys, *OPEN, "--tighten", "--isolate")[0] == 1
+    assert ("/usr/bin/systemctl start --no-block nginx.service", "") in program.commands
+    assert program.STATE.read_text() == before
+    assert {path.name for path in program.OVERLAY.iterdir()} == {"postgres.conf"}
+
+
+def test_what_may_have_been_stopped_is_started_if_nobody_knows_any_more(
+    program: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(program, capsys, *OPEN, "--isolate")
+    program.STATE.write_text("nonsense")
+    assert call(program, capsys, "close")[0] == 0
+    assert ("/usr/bin/systemctl start --no-block nginx.service", "") in program.commands
+    assert not program.STATE.exists()
+
+
 def test_at_the_start_of_a_host_its_time_is_looked_at(
     program: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

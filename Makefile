@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 
 PYTHON := .venv/bin/python
-PYTEST := $(PYTHON) -m pytest
+PYTEST := $(CURDIR)/$(PYTHON) -m pytest
 # The example is a project of its own, with an environment of its own.
 UV_RUN := $(CURDIR)/.cache/uv/bin/uv run --quiet --frozen --no-python-downloads --python $(CURDIR)/.venv/bin/python
 # 12 or 13: the Debian release of the lab hosts (empty: what the lab itself prefers).
@@ -23,7 +23,7 @@ QUICK_SCENARIOS ?= single_host leaks
 SCENARIO ?= default
 SCENARIOS = $(filter-out shared,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # Run once: both Debian releases are in their fleet, or make no difference. The others are run on each.
-ONCE := acme app backup config_set container_runtime encrypted_volume firewall leaks log_collector pki postgres secrets_backends
+ONCE := acme app backup config_set container_runtime encrypted_volume firewall leaks log_collector pki postgres rollout secrets_backends
 
 .PHONY: help
 help: ## List the targets
@@ -67,7 +67,7 @@ test-all: setup ## The same without haste: what is slow too, every Molecule scen
 	  $(addprefix molecule-,$(filter-out leaks,$(filter $(ONCE),$(SCENARIOS)))) \
 	  $(foreach scenario,$(filter-out $(ONCE),$(SCENARIOS)),$(addprefix molecule-$(scenario)@,12 13)) molecule-leaks
 
-.PHONY: lint unit sanity api strength backends molecule bench bench-edge bench-cage bench-database bench-recovery
+.PHONY: lint unit sanity api strength backends molecule chaos bench bench-edge bench-cage bench-database bench-recovery
 lint: venv ## Style, types, YAML, Ansible rules and committed secrets
 	@tools/lint.sh
 unit: venv ## Unit tests and the house rules for roles
@@ -84,6 +84,10 @@ molecule: setup ## One Molecule scenario: make molecule SCENARIO=postgres DEBIAN
 	@molecule test --scenario-name $(SCENARIO)
 molecule-%: setup # a scenario, or a scenario and the Debian release: postgres@12
 	@DEBIAN=$(or $(word 2,$(subst @, ,$*)),$(DEBIAN)) molecule test --scenario-name $(firstword $(subst @, ,$*))
+chaos: setup ## Kill controllers and hosts in every stage of a release, under load
+	@molecule converge --scenario-name rollout
+	@cd molecule/rollout && PYTHONPATH=../shared $(PYTEST) -n 0 -s faults.py
+	@molecule destroy --scenario-name rollout
 bench: setup ## Time the booted lab's second deploy beside thirty template tasks (ARGS= for the deploy)
 	@$(PYTHON) tests/bench/bench.py $(ARGS)
 bench-edge: setup ## Load the edge beside a plain nginx and beside Debian's rule set as it is (ARGS="--debian 12")

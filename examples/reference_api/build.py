@@ -93,6 +93,9 @@ class BuildError(Exception):
 class Builder:
     """Makes layers, each kept in the cache under a key of all that went into it."""
 
+    requirements = REQUIREMENTS
+    package = PACKAGE
+
     def __init__(self, cache: Path, mirrors: tuple[str, str]) -> None:
         self.cache = cache
         self.mirrors = mirrors
@@ -119,10 +122,14 @@ class Builder:
         packages = self.packages(refresh=refresh)
         system_key = _digest(self.recipe, *(package.name for package in packages))
         root = self.tree("system", system_key, lambda into: self.system(packages, into))
-        requirements = _digest(system_key, REQUIREMENTS.read_bytes())
+        requirements = _digest(system_key, self.requirements.read_bytes())
         libraries = self.tree("dependencies", requirements, lambda into: self.dependencies(root, into))
-        sources = [path for path in sorted(PACKAGE.rglob("*.py")) if path.is_file()]
-        application_key = _digest(requirements, *(part for path in sources for part in _named(path)))
+        sources = [path for path in sorted(self.package.rglob("*.py")) if path.is_file()]
+        application_key = _digest(
+            requirements,
+            self.package.name,
+            *(part for path in sources for part in _named(path, self.package)),
+        )
         application = self.tree("application", application_key, lambda into: self.application(root, into))
         return [self.layer(tree) for tree in (root, libraries, application)]
 
@@ -178,7 +185,7 @@ class Builder:
         """Install the locked wheels, as for the image's Python and not for the one running this."""
         site = into / SITE
         site.mkdir(parents=True)
-        _run(*_installer(), "--target", str(site), "--requirement", str(REQUIREMENTS), cwd=HERE)
+        _run(*_installer(), "--target", str(site), "--requirement", str(self.requirements), cwd=HERE)
         shutil.rmtree(site / "bin", ignore_errors=True)
         for pattern in INSTALLER_TRACES + NOT_FOR_RUNNING:
             for path in site.rglob(pattern):
@@ -192,8 +199,8 @@ class Builder:
     def application(self, root: Path, into: Path) -> None:
         """Add the API itself."""
         site = into / SITE
-        shutil.copytree(PACKAGE, site / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
-        _compile(root, site / PACKAGE.name, into)
+        shutil.copytree(self.package, site / self.package.name, ignore=shutil.ignore_patterns("__pycache__"))
+        _compile(root, site / self.package.name, into)
 
     def config(self, version: str, layers: list[dict[str, Any]]) -> dict[str, Any]:
         """How the image is run."""
@@ -416,8 +423,8 @@ def _output(*command: str) -> bytes:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
 
-def _named(path: Path) -> tuple[str, bytes]:
-    return str(path.relative_to(HERE)), path.read_bytes()
+def _named(path: Path, directory: Path) -> tuple[str, bytes]:
+    return str(path.relative_to(directory)), path.read_bytes()
 
 
 def _digest(*parts: str | bytes) -> str:

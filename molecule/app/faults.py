@@ -197,11 +197,15 @@ def test_another_secret_is_another_release_and_the_old_one_keeps_its_own(
 def test_hosts_that_hold_different_releases_are_not_rolled_back(client: Client, hosts: list[Any]) -> None:
     path = f"/var/lib/hardened/slot-{hosts[1].idle}.json"
     hosts[1].run("sed", "-i.bak", 's/"rotated"/"something-else"/', path)
+    # Where it was kept it would be put back; playbooks/rollback.yml does so in the scenario rollout.
+    kept = "/var/lib/hardened/releases/rotated.json"
+    hosts[1].run("mv", kept, f"{kept}.away")
     before = states(hosts)
     said = refused(client, ROLLBACK)
     assert f"app-2: slot {hosts[1].idle} holds release something-else, not release rotated" in said
     assert "app-1: slot" not in said
     assert states(hosts) == before
+    hosts[1].run("mv", f"{kept}.away", kept)
     hosts[1].run("mv", f"{path}.bak", path)
 
 
@@ -210,7 +214,11 @@ def test_a_host_that_missed_the_last_record_follows_the_fleet(client: Client, ho
     hosts[1].run("cp", "-p", RECORD, f"{RECORD}.bak")
     stale = {**serving["previous"], "previous": None, "history": []}
     hosts[1].run("sh", "-c", f"echo '{json.dumps(stale)}' > {RECORD}")
-    assert changes(converge(client)) == {0}
+    assert changes(converge(client)) == {0, 1}
+    now = hosts[1].record()
+    assert {key: now[key] for key in ("slot", "release", "image")} == {
+        key: serving[key] for key in ("slot", "release", "image")
+    }
     hosts[1].run("mv", f"{RECORD}.bak", RECORD)
 
 

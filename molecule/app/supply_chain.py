@@ -20,7 +20,7 @@ from labkit.podman import podman, run
 CONVERGE = "../molecule/app/converge.yml"
 ROLLBACK = "../molecule/app/rollback.yml"
 STORE = "/var/lib/docker-registry/docker/registry/v2"
-REPOSITORY = f"{registry.HOST}:{registry.PORT}/{registry.REPOSITORY}"
+REPOSITORY = f"{registry.HOST}:{registry.PORT}/reference-api"
 PASSWORD = "vB7nQ2xLw9Kd4Rz8Tp3Ms6Yh"  # pragma: allowlist secret
 
 
@@ -36,7 +36,7 @@ class Registry:
 
     def copy(self, old: str, new: str) -> None:
         """Give what `old` (a tag, or @digest) names another tag, as whoever may push can."""
-        place = f"docker://{self.client.addresses[registry.HOST]}:{registry.PORT}/{registry.REPOSITORY}"
+        place = f"docker://{self.client.addresses[registry.HOST]}:{registry.PORT}/reference-api"
         authority = paths.STATE / self.client.fleet.name / "registry"
         with_ca = [f"--src-cert-dir={authority}", f"--dest-cert-dir={authority}"]
         old = old if old.startswith("@") else f":{old}"

@@ -84,7 +84,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         validator = FleetValidator(spec, resolver, shared, options["required"], groups["all"])
         wanted = options["required_groups"]
         needed = spec.required_groups if wanted is None else wanted
-        report_groups(validator.report, groups, spec.groups, needed)
+        report_groups(validator.report, groups, spec.groups, needed, spec.optional_groups)
         for host in options["hosts"] or groups["all"]:
             if host in hostvars:
                 validator.host(str(host), hostvars.raw_get(host))

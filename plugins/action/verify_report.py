@@ -13,8 +13,10 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.verify_summary i
 _SPEC: dict[str, Any] = {
     "edges": {"type": "list", "elements": "str", "required": True},
     "collectors": {"type": "list", "elements": "str", "required": True},
+    "apps": {"type": "list", "elements": "str", "default": []},
     "edge_result": {"type": "str", "default": "_verify_edge"},
     "logs_result": {"type": "str", "default": "_verify_logs"},
+    "app_result": {"type": "str", "default": "_verify_release"},
     "fail": {"type": "bool", "default": True},
 }
 
@@ -38,6 +40,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         summary = Summary(
             edges=registered(options["edges"], options["edge_result"]),
             collectors=registered(options["collectors"], options["logs_result"]),
+            apps=registered(options["apps"], options["app_result"]),
         )
         if summary.rows and not options["fail"]:
             summary.notes.append("this does not fail the run, as was asked for")

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.techsaas.hardened.plugins.module_utils import releases
+from ansible_collections.techsaas.hardened.plugins.module_utils import lease, releases
 
 
 def _records(variables: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -22,10 +23,13 @@ def _records(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**dict.fromkeys(facts.get("records_unreadable", {})), **facts.get("records", {})}
 
 
-def release_serving(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def release_serving(
+    hosts: Sequence[Mapping[str, Any]], rollouts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """See release_serving.yml."""
     try:
-        return releases.serving({variables["inventory_hostname"]: _records(variables) for variables in hosts})
+        records = {variables["inventory_hostname"]: _records(variables) for variables in hosts}
+        return releases.serving(records, rollouts)
     except releases.ReleaseError as error:
         raise AnsibleFilterError(str(error)) from error
 
@@ -41,18 +45,56 @@ def release_plan(
         raise AnsibleFilterError(str(error)) from error
 
 
-def release_rollback(hosts: Mapping[str, Mapping[str, Any]], wanted: str = "") -> dict[str, Any]:
+def release_rollback(
+    hosts: Mapping[str, Mapping[str, Any]],
+    wanted: str = "",
+    rollouts: Mapping[str, Any] | None = None,
+    kept: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> dict[str, Any]:
     """See release_rollback.yml."""
     try:
-        return releases.rollback({name: _records(variables) for name, variables in hosts.items()}, wanted)
+        records = {name: _records(variables) for name, variables in hosts.items()}
+        return releases.rollback(records, wanted, rollouts, kept)
     except releases.ReleaseError as error:
         raise AnsibleFilterError(str(error)) from error
+
+
+def release_under_way(hosts: Sequence[Mapping[str, Any]], rollouts: Mapping[str, Any]) -> dict[str, Any]:
+    """See release_under_way.yml."""
+    try:
+        records = {variables["inventory_hostname"]: _records(variables) for variables in hosts}
+        return releases.under_way(records, rollouts)
+    except releases.ReleaseError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def release_history(hosts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """See release_history.yml."""
+    try:
+        records = {variables["inventory_hostname"]: _records(variables) for variables in hosts}
+        kept = {variables["inventory_hostname"]: variables["_app_kept"]["releases"] for variables in hosts}
+        return releases.history(records, kept)
+    except releases.ReleaseError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def release_lock_words(lock: Mapping[str, Any]) -> str:
+    """See release_lock_words.yml."""
+    now = time.time()
+    if lease.is_held(lock, now):
+        return lease.held_by(lock, now)
+    return "Nobody holds the lock of the fleet's releases" + (
+        f"; the last was {lock['holder']}: {lock['reason']}" if lock else ""
+    )
 
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "release_history": release_history,
+            "release_lock_words": release_lock_words,
             "release_plan": release_plan,
             "release_rollback": release_rollback,
             "release_serving": release_serving,
+            "release_under_way": release_under_way,
         }

@@ -62,6 +62,19 @@ class Engine:
         loaded: list[dict[str, Any]] = json.loads(body)
         return loaded
 
+    def image_id(self, reference: str) -> str:
+        """What the engine calls the image that it has under this name; nothing if it has none."""
+        status, body = self._ask("GET", f"/images/{quote(reference)}/json")
+        return str(json.loads(body)["Id"]) if status == 200 else ""
+
+    def container(self, name: str) -> dict[str, Any]:
+        """What the engine knows of a container; nothing if there is none of this name."""
+        status, body = self._ask("GET", f"/containers/{quote(name)}/json")
+        if status not in (200, 404):
+            raise EngineProblem(_message(body) or f"the engine answers {status}")
+        loaded: dict[str, Any] = json.loads(body) if status == 200 else {}
+        return loaded
+
     def remove_image(self, reference: str) -> bool:
         """False when a container still needs it."""
         status, body = self._ask("DELETE", f"/images/{quote(reference)}")

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.techsaas.hardened.plugins.module_utils import lease
+
 _CERTIFICATE_DAYS = 14
 _DISK_PERCENT = 90
 _BACKUP_HOURS = 48
@@ -62,6 +64,12 @@ class Page:
             self.lines.append("No release has been made.")
         if len(said) > 1:
             self.problems.append("fleet: its hosts do not serve the same release")
+        locks = [status["records"].get("lock") or {} for status in self.hosts.values() if status]
+        self.lines += [
+            lease.held_by(lock, self.now.timestamp())
+            for lock in locks
+            if lease.is_held(lock, self.now.timestamp())
+        ]
 
     def _usual(self, status: Mapping[str, Any]) -> Iterator[str]:
         edge = status.get("edge")
@@ -76,6 +84,7 @@ class Page:
                     for name, entry in edge["revoked"].items()
                 ],
             )
+        yield from self._rollout(status["records"].get("rollout") or {})
         yield from self._blocks(status["records"].get("blocklist") or {})
         incident = status["records"].get("incident")
         if incident:
@@ -91,6 +100,16 @@ class Page:
         if status["reboot_required"]:
             yield "wants to be restarted"
 
+    def _rollout(self, record: Mapping[str, Any]) -> Iterator[str]:
+        phase = record.get("phase")
+        if phase == "canary":
+            held = "held as" if record["hold"] else "under way as"
+            yield f"release {record['release']} is {held} a canary with {record['weight']} % until {self._moment(record['until'])}"
+        elif phase == "watch":
+            yield f"release {record['release']} is watched until {self._moment(record['until'])}"
+        elif phase == "aborted":
+            yield f"release {record['release']} was aborted {self._moment(record.get('ended'))}: {record['reason']}"
+
     def _blocks(self, record: Mapping[str, Any]) -> Iterator[str]:
         blocks = [one for one in record.get("blocks", ()) if one["until"] > self.now.timestamp()]
         yield from _listed(
@@ -103,6 +122,9 @@ class Page:
 
     def _unusual(self, status: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"unit {unit} has failed" for unit in status["units_failed"])
+        rollout = status["records"].get("rollout") or {}
+        if rollout.get("phase") == "withdrawn":
+            yield f"release {rollout['release']} was withdrawn {self._moment(rollout.get('ended'))}: {rollout['reason']}"
         yield from (
             f"record {name} cannot be read: {why}" for name, why in status["records_unreadable"].items()
         )

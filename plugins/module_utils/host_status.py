@@ -15,7 +15,7 @@ from ansible_collections.techsaas.hardened.plugins.module_utils import host_fact
 # Runs a command: its output, or nothing where it fails or is not there.
 Ask = Callable[[list[str]], str]
 
-_RECORDS = ("backup", "blocklist", "drill", "incident", "release")
+_RECORDS = ("backup", "blocklist", "drill", "incident", "lock", "release", "rollout")
 _CERTIFICATES = ("etc/hardened/pki/*.crt", "etc/hardened/edge/*.crt", "etc/hardened/acme/*.crt")
 _EDGE = "var/lib/hardened/edge"
 _SOCKETS = "/run/hardened-edge"

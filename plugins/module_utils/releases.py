@@ -37,13 +37,110 @@ def is_record(value: object) -> bool:
     )
 
 
-def serving(records_by_host: Mapping[str, Records]) -> Record:
+def serving(records_by_host: Mapping[str, Records], rollouts: Mapping[str, Any] | None = None) -> Record:
     """Return the fleet's release record, or an empty one before the first release.
 
-    A host that missed the last promotion has an older record, so the latest one is the fleet's.
+    A host that missed the last promotion has an older record, so the latest one is the fleet's. Where requests go is the edges' matter:
+    one that has gone back by itself, or that was told of a promotion by a run that then ended, knows better than any record.
 
+    :param rollouts: for each edge, its record of the latest rollout.
     :raises ReleaseError: when a host's record is damaged, since a release could then fill the very slot that serves.
     """
+    return _caught_up(_recorded(records_by_host), [one for one in (rollouts or {}).values() if one])
+
+
+def _caught_up(record: Record, rollouts: list[Mapping[str, Any]]) -> Record:
+    """The record with what the edges have done since; one that has gone back decides for all, since the rest has to follow it."""
+    latest = max((int(one["token"]) for one in rollouts), default=0)
+    last = [one for one in rollouts if one["token"] == latest]
+    if not last or latest < int(record.get("token", 0)):
+        return record
+    bundle = {key: last[0][key] for key in ("slot", "release", "image")}
+    is_recorded = bool(record) and all(record[key] == bundle[key] for key in bundle)
+    if any(one["phase"] == "withdrawn" for one in last):
+        if not is_recorded:
+            return record
+        before = last[0]["previous"]
+        moment = datetime.datetime.fromtimestamp(
+            max(one.get("ended", 0) for one in last), datetime.timezone.utc
+        )
+        why = next(str(one["reason"]) for one in last if one["phase"] == "withdrawn")
+        return promote({**record, "withdrawn": why}, before, moment, latest)
+    if any(one["phase"] in ("watch", "confirmed") for one in last) and not is_recorded:
+        moment = datetime.datetime.fromtimestamp(max(one["since"] for one in last), datetime.timezone.utc)
+        return promote(record, bundle, moment, latest)
+    return record
+
+
+def canary(rollouts: Mapping[str, Any]) -> Record:
+    """The canary that is under way on any edge, or an empty record."""
+    under_way = [one for one in rollouts.values() if one and one["phase"] == "canary"]
+    return dict(max(under_way, key=lambda one: (int(one["token"]), one["weight"]), default={}))
+
+
+def under_way(records_by_host: Mapping[str, Records], rollouts: Mapping[str, Any]) -> Record:
+    """What promote.yml goes on with: the canary, or the release that is being watched.
+
+    :returns: ``slot``, ``release``, ``image``, ``previous``, ``needed`` (true), and ``phase``: canary or watch.
+    :raises ReleaseError: if there is neither.
+    """
+    found = canary(rollouts) or next(
+        (one for one in rollouts.values() if one and one["phase"] == "watch"), {}
+    )
+    if not found:
+        now = serving(records_by_host, rollouts)
+        served = f"release {now['release']} serves" if now else "nothing was released yet"
+        last = [
+            f"{host}: {one['release']} was {one['phase']} ({one['reason']})"
+            for host, one in rollouts.items()
+            if one
+        ]
+        raise ReleaseError("; ".join([f"no release is under way, {served}", *last]))
+    keys = ("slot", "release", "image", "previous", "phase")
+    return {"needed": True, **{key: found[key] for key in keys}}
+
+
+def history(
+    records_by_host: Mapping[str, Records], kept: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[str]:
+    """One line for each release that served or is kept, the latest first.
+
+    :param kept: for each host, the releases that it has kept.
+    """
+    current = serving(records_by_host)
+    served = [current, *current.get("history", [])] if current else []
+    lines = []
+    for number, record in enumerate(served):
+        words = [
+            "serves" if not number else "served",
+            f"since {record['promoted_at'][:19]}Z",
+            record["image"],
+        ]
+        if record.get("withdrawn"):
+            words.append(f"withdrawn: {record['withdrawn']}")
+        lines.append(_line(record["release"], words, kept))
+    named = {str(record["release"]) for record in served}
+    others = {str(one["release"]): str(one["image"]) for bundles in kept.values() for one in bundles}
+    for name in sorted(others.keys() - named, reverse=True):
+        lines.append(_line(name, ["never served, or long ago", others[name]], kept))
+    return lines or ["No release has been made."]
+
+
+def _line(name: str, words: Sequence[str], kept: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    by_host = {host: {str(one["release"]): one for one in bundles} for host, bundles in kept.items()}
+    where = [host for host, bundles in by_host.items() if name in bundles]
+    tags = sorted({tag for host in where for tag in by_host[host][name]["tags"]})
+    said = (
+        "kept"
+        if where and len(where) == len(kept)
+        else f"kept on {', '.join(where)} only"
+        if where
+        else "not kept"
+    )
+    return ", ".join([f"{name}: {words[0]}", *words[1:], said, *(f"tag {tag}" for tag in tags)])
+
+
+def _recorded(records_by_host: Mapping[str, Records]) -> Record:
     found = {host: records["release"] for host, records in records_by_host.items() if "release" in records}
     damaged = [host for host, record in found.items() if not is_record(record)]
     if damaged:
@@ -77,48 +174,103 @@ def plan(
     return {"needed": True, "slot": slot, "release": wanted or f"{now:%Y%m%dT%H%M%SZ}", "image": image}
 
 
-def rollback(records_by_host: Mapping[str, Records], wanted: str) -> Record:
-    """Return what a rollback leads to: the bundle in the idle slot, the same on every host.
+def rollback(
+    records_by_host: Mapping[str, Records],
+    wanted: str,
+    rollouts: Mapping[str, Any] | None = None,
+    kept: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> Record:
+    """Return what a rollback leads to: a bundle that every host has, in its idle slot or among those that it has kept.
 
     :param records_by_host: the records of each application host.
-    :param wanted: name of the release to go back to, or an empty text for the one before.
+    :param wanted: name or tag of the release to go back to, or an empty text for the one before.
+    :param rollouts: for each edge, its record of the latest rollout.
+    :param kept: for each host, the releases that it has kept, each with ``release``, ``image`` and ``tags``.
+    :returns: ``slot``, ``release``, ``image``, and ``restored``: whether it has to be put into the slot first.
     :raises ReleaseError: naming everything that stands in the way.
     """
-    current = serving(records_by_host)
+    current = serving(records_by_host, rollouts)
+    under_way = canary(rollouts or {})
+    if under_way:
+        raise ReleaseError(
+            f"release {under_way['release']} is a canary with {under_way['weight']} % of the requests; abort.yml ends it, and "
+            f"{current.get('release', 'what served before')} has them all again"
+        )
     if not current:
         raise ReleaseError("nothing was released here yet, so there is nothing to go back to; run deploy.yml")
     slot = other_slot(current["slot"])
+    bundles = {
+        host: {str(one["release"]): one for one in (kept or {}).get(host, ())} for host in records_by_host
+    }
+    target = _target(current, wanted, bundles)
     held = {host: records.get(f"slot-{slot}") or {} for host, records in records_by_host.items()}
-    target = wanted or (current.get("previous") or {}).get("release", "")
-    problems = []
-    if not target:
-        problems.append(f"release {current['release']} is the first one; there is none before it")
-    if wanted and wanted == current["release"]:
-        problems.append(f"release {wanted} is serving already")
-    for host, bundle in held.items():
-        if target and bundle.get("release") != target:
-            content = f"release {bundle['release']}" if bundle else "nothing"
-            problems.append(f"{host}: slot {slot} holds {content}, not release {target}")
-    by_image = {bundle.get("image"): host for host, bundle in held.items()}
+    waits = {host: bundle for host, bundle in held.items() if bundle.get("release") == target}
+    found = {host: bundles[host][target] for host in held if target in bundles[host]} | waits
+    problems = [
+        f"{host}: slot {slot} holds {_words(held[host])}, not release {target}, which was not kept either"
+        for host in held
+        if host not in found
+    ]
+    by_image = {str(bundle["image"]): host for host, bundle in found.items()}
     if not problems and len(by_image) > 1:
         held_as = ", ".join(f"{image} on {host}" for image, host in by_image.items())
         problems.append(f"slot {slot} holds release {target} as {held_as}")
     if problems:
+        everywhere = set.intersection(*(set(names) for names in bundles.values())) - {current["release"]}
+        advice = f"Kept on every host: {', '.join(sorted(everywhere))}" if everywhere else _ADVICE
+        raise ReleaseError("; ".join(problems) + f". {advice}")
+    return {
+        "slot": slot,
+        "release": target,
+        "image": next(iter(by_image)),
+        "restored": len(waits) < len(held),
+    }
+
+
+_ADVICE = "Deploy the image that you want instead: deploy.yml -e image=..."
+
+
+def _target(current: Records, wanted: str, bundles: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Name of the release to go back to."""
+    tagged = {
+        name for kept in bundles.values() for name, one in kept.items() if wanted and wanted in one["tags"]
+    }
+    target = tagged.pop() if len(tagged) == 1 else wanted
+    before = current.get("previous") or {}
+    if target == current["release"]:
+        raise ReleaseError(f"release {target} is serving already. {_ADVICE}")
+    if target:
+        return target
+    if not before:
         raise ReleaseError(
-            "; ".join(problems) + ". Deploy the image that you want instead: deploy.yml -e image=..."
+            f"release {current['release']} is the first one; there is none before it. {_ADVICE}"
         )
-    return {"slot": slot, "release": target, "image": next(iter(held.values()))["image"]}
+    if before.get("withdrawn"):
+        raise ReleaseError(
+            f"release {before['release']} before it was withdrawn ({before['withdrawn']}); "
+            f"-e release={before['release']} goes there all the same"
+        )
+    return str(before["release"])
 
 
-def promote(current: Records, target: Records, now: datetime.datetime) -> Record:
-    """Return the release record after `target` began to serve; the same target again leaves it as it is."""
+def _words(bundle: Mapping[str, Any]) -> str:
+    return f"release {bundle['release']}" if bundle else "nothing"
+
+
+def promote(current: Records, target: Records, now: datetime.datetime, token: int = 0) -> Record:
+    """Return the release record after `target` began to serve; the same target again leaves it as it is.
+
+    :param token: of the run that made it so, from the lock of the fleet's releases; a later run has a higher one.
+    """
     bundle = {key: target[key] for key in ("slot", "release", "image")}
     if current and all(current.get(key) == value for key, value in bundle.items()):
         return dict(current)
-    replaced = {key: current[key] for key in _FIELDS} if current else None
+    replaced = {key: current[key] for key in (*_FIELDS, "withdrawn") if key in current} if current else None
     history = ([replaced] if replaced else []) + list(current.get("history", []))
+    latest = max(token, int(current.get("token", 0)))
     return {
         **bundle,
+        **({"token": latest} if latest else {}),
         "promoted_at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
         "previous": replaced,
         "history": history[:HISTORY],

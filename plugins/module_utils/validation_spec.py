@@ -77,6 +77,7 @@ class Specification:
     roles: Mapping[str, Part]
     groups: Mapping[str, Sequence[str]]
     required_groups: Sequence[str]
+    optional_groups: Sequence[str]
     prefixes: tuple[str, ...]
     known: frozenset[str]
     # Variables whose values, or the labels of them, are names that a secret must not contain.
@@ -119,6 +120,7 @@ def build(environment: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any]]
         roles=parts,
         groups={group: tuple(names or ()) for group, names in (environment.get("groups") or {}).items()},
         required_groups=tuple(environment.get("required_groups") or ()),
+        optional_groups=tuple(environment.get("optional_groups") or ()),
         prefixes=tuple(environment.get("prefixes") or ()) + tuple(f"{name}_" for name in roles),
         known=frozenset(known),
         context=tuple(environment.get("context") or ()),

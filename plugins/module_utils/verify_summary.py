@@ -15,10 +15,11 @@ _NO_RESULT = "run with -vvv to see why its task gave no result"
 
 @dataclass
 class Summary:
-    """`edges` and `collectors` are results of verify_edge and verify_logs by host; None where there is none."""
+    """`edges`, `collectors` and `apps` are results of verify_edge, verify_logs and verify_release by host; None where there is none."""
 
     edges: Mapping[str, Mapping[str, Any] | None]
     collectors: Mapping[str, Mapping[str, Any] | None]
+    apps: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     checks: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -27,6 +28,8 @@ class Summary:
         report = Report()
         for host, result in self.edges.items():
             self._add(report, host, result, "edge")
+        for host, result in self.apps.items():
+            self._add(report, host, result, "app")
         self._add_collectors(report)
         self.rows = report.rows()
 
@@ -70,7 +73,7 @@ class Summary:
 
     def _counted(self) -> str:
         passed = sum(1 for _host, check in self.checks if check["ok"])
-        hosts = dict.fromkeys([*self.edges, *self.collectors])
+        hosts = dict.fromkeys([*self.edges, *self.apps, *self.collectors])
         return f"{passed} of {len(self.checks)} checks passed on {', '.join(hosts)}"
 
     def _arrivals(self) -> list[str]:

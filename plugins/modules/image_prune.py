@@ -44,7 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.techsaas.hardened.plugins.module_utils import releases
+from ansible_collections.techsaas.hardened.plugins.module_utils import release_bundle, releases
 from ansible_collections.techsaas.hardened.plugins.module_utils.engine_api import Engine, EngineProblem
 from ansible_collections.techsaas.hardened.plugins.module_utils.image_reference import parse
 
@@ -63,6 +63,7 @@ def needed(directory: Path) -> set[str]:
     record = _load(directory / "release.json")
     bundles = [record, record.get("previous") or {}, *record.get("history", [])]
     bundles += [_load(path) for path in directory.glob("slot-*.json")]
+    bundles += release_bundle.listed(directory / "releases")
     return {_without_tag(bundle["image"]) for bundle in bundles if bundle.get("image")}
 
 

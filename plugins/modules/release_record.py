@@ -27,6 +27,15 @@ options:
     description: The image of that release.
     type: str
     required: true
+  token:
+    description:
+      - Of the run, as M(techsaas.hardened.release_lock) has given it. A run that another one has overtaken records nothing.
+    type: int
+    default: 0
+  withdrawn:
+    description: Why the release that served before was taken back. It is no target of a rollback then, unless it is named.
+    type: str
+    default: ''
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -64,6 +73,9 @@ record:
     image:
       description: Its image.
       type: str
+    token:
+      description: Of the latest run that has changed it.
+      type: int
     promoted_at:
       description: When it began to serve, in UTC.
       type: str
@@ -103,6 +115,8 @@ def main() -> None:
             "slot": {"type": "str", "choices": list(releases.SLOTS), "required": True},
             "release": {"type": "str", "required": True},
             "image": {"type": "str", "required": True},
+            "token": {"type": "int", "default": 0, "no_log": False},
+            "withdrawn": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -110,14 +124,27 @@ def main() -> None:
         before = _read()
     except ValueError:
         module.fail_json(msg=f"{RECORD} is not a release record. Move it away and record again what serves")
-    after = releases.promote(before, module.params, datetime.datetime.now(datetime.timezone.utc))
-    changed = after != before
+    token = module.params["token"]
+    if token and token < before.get("token", 0):
+        module.fail_json(
+            msg=f"run {before['token']} has taken over from this one ({token}), so nothing was recorded"
+        )
+    replaced = (
+        {**before, "withdrawn": module.params["withdrawn"]}
+        if before and module.params["withdrawn"]
+        else before
+    )
+    after = releases.promote(replaced, module.params, datetime.datetime.now(datetime.timezone.utc), token)
+    # What serves already stays as it is; a mark belongs to what was replaced.
+    changed = after not in (before, replaced)
     if changed and not module.check_mode:
         records.write(RECORD, after)
         promoted = {key: after[key] for key in ("slot", "release", "image", "promoted_at")}
         records.audit("release_promoted", **promoted, replaced=(after["previous"] or {}).get("release"))
     module.exit_json(
-        changed=changed, record=after, **({"diff": records.diff(RECORD, before, after)} if changed else {})
+        changed=changed,
+        record=after if changed else before,
+        **({"diff": records.diff(RECORD, before, after)} if changed else {}),
     )
 
 

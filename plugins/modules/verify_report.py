@@ -27,6 +27,12 @@ options:
     type: list
     elements: str
     required: true
+  apps:
+    description:
+      - Hosts on which O(app_result) was registered.
+    type: list
+    elements: str
+    default: []
   edge_result:
     description:
       - Name of the variable with the result of M(techsaas.hardened.verify_edge).
@@ -37,11 +43,17 @@ options:
       - Name of the variable with the result of M(techsaas.hardened.verify_logs).
     type: str
     default: _verify_logs
+  app_result:
+    description:
+      - Name of the variable with the result of M(techsaas.hardened.verify_release).
+    type: str
+    default: _verify_release
 extends_documentation_fragment:
   - techsaas.hardened.verdict
 seealso:
   - module: techsaas.hardened.verify_edge
   - module: techsaas.hardened.verify_logs
+  - module: techsaas.hardened.verify_release
 author:
   - The techsaas.hardened maintainers (@techsaas)
 """

@@ -11,21 +11,30 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength 
 
 
 def report_groups(
-    report: Report, groups: Mapping[str, Sequence[str]], known: Container[str], required: Iterable[str]
+    report: Report,
+    groups: Mapping[str, Sequence[str]],
+    known: Container[str],
+    required: Iterable[str],
+    optional: Iterable[str] = (),
 ) -> None:
-    """`known` names the groups of the specification, which none of them can have been meant to be."""
-    for name in required:
+    """`known` names the groups of the specification, which none of them can have been meant to be.
+
+    An `optional` one may be missing, unless another group's name is nearly its own.
+    """
+    others = [group for group in groups if group not in ("all", "ungrouped") and group not in known]
+    must = list(required)
+    for name in [*must, *(one for one in optional if one not in must)]:
         subject = f"group {name}"
         if name not in groups:
-            others = [group for group in groups if group not in ("all", "ungrouped") and group not in known]
             meant = nearest(name, others)
-            fix = (
-                f"did you mean it with {meant}?"
-                if meant
-                else "add it to the inventory, with at least one host"
-            )
-            report.add(subject, "MISSING_GROUP", "must be in the inventory", fix)
-        elif not groups[name]:
+            if meant:
+                report.add(
+                    subject, "MISSING_GROUP", "must be in the inventory", f"did you mean it with {meant}?"
+                )
+            elif name in must:
+                fix = "add it to the inventory, with at least one host"
+                report.add(subject, "MISSING_GROUP", "must be in the inventory", fix)
+        elif not groups[name] and name in must:
             report.add(subject, "EMPTY_GROUP", "must have a host", "put at least one host into it")
 
 

@@ -39,7 +39,8 @@ class Host:
 class Fleet:
     name: str
     hosts: tuple[Host, ...]
-    registry: bool
+    # Which of the examples its registry has; without one there is none.
+    example: str = ""
 
     @classmethod
     def load(cls, name: str) -> Fleet:
@@ -61,7 +62,12 @@ class Fleet:
             )
             for platform in platforms
         )
-        return cls(name, hosts, registry=any(platform.get("pulls", False) for platform in platforms))
+        pulled = [platform["pulls"] for platform in platforms if platform.get("pulls")]
+        return cls(name, hosts, {True: "reference_api"}.get(pulled[0], pulled[0]) if pulled else "")
+
+    @property
+    def registry(self) -> bool:
+        return bool(self.example)
 
     @property
     def all_names(self) -> list[str]:

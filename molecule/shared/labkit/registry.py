@@ -21,8 +21,7 @@ from .podman import podman, run
 
 HOST = "registry-1"
 PORT = 5000
-REPOSITORY = "reference-api"
-EXAMPLE = paths.CHECKOUT / "examples" / "reference_api"
+EXAMPLES = paths.CHECKOUT / "examples"
 CONFIG = f"""version: 0.1
 storage:
   filesystem: {{rootdirectory: /var/lib/docker-registry}}
@@ -45,21 +44,22 @@ def prepare(fleet: Fleet, addresses: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def push(fleet: Fleet, address: str, version: str, signed: bool = True) -> str:
-    """Build a version of the example API, push it and sign it; returns its reference by digest."""
+def push(fleet: Fleet, address: str, version: str, signed: bool = True, package: Path | None = None) -> str:
+    """Build a version of the fleet's example, push it and sign it; returns its reference by digest.
+
+    A package takes the place of the example's own code, where the example can do that.
+    """
     state = paths.STATE / fleet.name / "registry"
-    layout = paths.STATE / "images" / version
-    cache = paths.CACHE / "reference_api"
+    repository = fleet.example.replace("_", "-")
+    layout = paths.STATE / "images" / f"{repository}-{version}"
+    # One cache, since the examples have the layer below in common.
+    built = ["--output", str(layout), "--cache", str(paths.CACHE / "reference_api"), "--version", version]
     run(
         [
             sys.executable,
-            str(EXAMPLE / "build.py"),
-            "--output",
-            str(layout),
-            "--cache",
-            str(cache),
-            "--version",
-            version,
+            str(EXAMPLES / fleet.example / "build.py"),
+            *built,
+            *(["--package", str(package)] if package else []),
         ]
     )
     # Pushed by address, since names of the lab's hosts are known to the lab's hosts only.
@@ -67,14 +67,13 @@ def push(fleet: Fleet, address: str, version: str, signed: bool = True) -> str:
         "--registry",
         f"{address}:{PORT}",
         "--repository",
-        REPOSITORY,
+        repository,
         "--ca",
         str(state / "ca.crt"),
     ]
-    pushed = run(
-        [sys.executable, str(EXAMPLE / "push.py"), "--layout", str(layout), *destination]
-    ).stdout.strip()
-    reference = f"{HOST}:{PORT}/{REPOSITORY}@{pushed.partition('@')[2]}"
+    program = EXAMPLES / "reference_api" / "push.py"
+    pushed = run([sys.executable, str(program), "--layout", str(layout), *destination]).stdout.strip()
+    reference = f"{HOST}:{PORT}/{repository}@{pushed.partition('@')[2]}"
     if signed:
         _sign(fleet, reference, state)
     return reference

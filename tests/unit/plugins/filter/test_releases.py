@@ -78,6 +78,9 @@ def test_a_name_that_serves_is_refused() -> None:
 def test_rollback() -> None:
     record = {**RECORD, "slot": "green", "release": "two", "previous": RECORD}
     bundle = {key: RECORD[key] for key in ("slot", "release", "image")}
-    assert FILTERS["release_rollback"]({"a": host("a", {"release": record, "slot-blue": bundle})}) == bundle
+    assert FILTERS["release_rollback"]({"a": host("a", {"release": record, "slot-blue": bundle})}) == {
+        **bundle,
+        "restored": False,
+    }
     with pytest.raises(AnsibleFilterError, match=r"^a: slot blue holds nothing, not release one"):
         FILTERS["release_rollback"]({"a": host("a", {"release": record})})

@@ -107,9 +107,90 @@ def fleet(**slot_green: Any) -> dict[str, Any]:
 def test_the_release_before_is_gone_back_to() -> None:
     hosts = fleet(a=SECOND, b=SECOND)
     for wanted in ("", "two"):
-        assert releases.rollback(hosts, wanted) == SECOND
+        assert releases.rollback(hosts, wanted) == {**SECOND, "restored": False}
 
 
+def test_what_was_kept_is_gone_back_to_by_its_name_or_tag() -> None:
+    hosts = fleet(a=SECOND, b=SECOND)
+    old = {"release": "old", "image": "api@sha256:0", "tags": ["golden"]}
+    kept = {"a": [old], "b": [old]}
+    expected = {"slot": "green", "release": "old", "image": "api@sha256:0", "restored": True}
+    for wanted in ("old", "golden"):
+        assert releases.rollback(hosts, wanted, {}, kept) == expected
+    # On one host it waits in the slot, on the other it was kept: the same everywhere.
+    mixed = {
+        "a": [{**old, "release": "two", "image": SECOND["image"]}],
+        "b": [{**old, "release": "two", "image": SECOND["image"]}],
+    }
+    assert releases.rollback(fleet(a=SECOND, b=None), "", {}, mixed)["restored"] is True
+
+
+def test_what_only_some_hosts_have_kept_is_refused_and_what_all_have_is_named() -> None:
+    everywhere = {"release": "old", "image": "x", "tags": []}
+    kept = {"a": [everywhere, {"release": "older", "image": "y", "tags": []}], "b": [everywhere]}
+    with pytest.raises(ReleaseError) as caught:
+        releases.rollback(fleet(a=SECOND, b=SECOND), "older", {}, kept)
+    assert str(caught.value) == (
+        "b: slot green holds release two, not release older, which was not kept either. Kept on every host: old"
+    )
+
+
+# --- what the edges know better ---
+
+EDGE = {"token": 9, "since": 0, "phase": "watch", "previous": FIRST, "weight": 100, "reason": "", **SECOND}
+
+
+def test_a_promotion_that_was_not_recorded_is_known_by_the_edges() -> None:
+    hosts = {"a": {"release": {**ONE, "token": 8}}}
+    assert releases.serving(hosts, {"e": EDGE})["release"] == "two"
+    assert releases.serving(hosts, {"e": {**EDGE, "phase": "canary"}})["release"] == "one"
+    assert releases.serving(hosts, {"e": {**EDGE, "token": 7}})["release"] == "one"
+    assert releases.serving(hosts, {"e": {}, "f": {**EDGE, "phase": "aborted"}})["release"] == "one"
+
+
+def test_one_edge_that_has_gone_back_decides_for_all() -> None:
+    hosts = {"a": {"release": {**TWO, "token": 9}}}
+    gone = {**EDGE, "phase": "withdrawn", "ended": 100.0, "reason": "it failed"}
+    now = releases.serving(hosts, {"e": EDGE, "f": gone})
+    assert (now["release"], now["previous"]["release"], now["previous"]["withdrawn"]) == (
+        "one",
+        "two",
+        "it failed",
+    )
+    with pytest.raises(
+        ReleaseError, match=r"release two before it was withdrawn \(it failed\); -e release=two"
+    ):
+        releases.rollback(hosts, "", {"e": gone})
+    # It was never recorded, and is gone again.
+    assert releases.serving({"a": {"release": {**ONE, "token": 8}}}, {"e": gone})["release"] == "one"
+
+
+def test_a_canary_stands_in_the_way_of_a_rollback() -> None:
+    with pytest.raises(ReleaseError, match="release two is a canary with 10 %"):
+        releases.rollback(fleet(a=SECOND), "", {"e": {**EDGE, "phase": "canary", "weight": 10}})
+
+
+def test_what_is_under_way() -> None:
+    hosts = {"a": {"release": ONE}}
+    found = releases.under_way(hosts, {"e": {**EDGE, "phase": "canary"}, "f": {}})
+    assert found == {"needed": True, "phase": "canary", "previous": FIRST, **SECOND}
+    assert releases.under_way(hosts, {"e": EDGE})["phase"] == "watch"
+    with pytest.raises(ReleaseError, match="no release is under way, release one serves; e: two was aborted"):
+        releases.under_way(hosts, {"e": {**EDGE, "phase": "aborted", "reason": "it was bad"}})
+
+
+def test_history_is_told_the_latest_first() -> None:
+    old = {"release": "old", "image": "x", "tags": ["golden"]}
+    lines = releases.history({"a": {"release": TWO}, "b": {"release": TWO}}, {"a": [old], "b": []})
+    assert lines == [
+        "two: serves, since 2026-11-24T07:01:00Z, api@sha256:2, not kept",
+        "one: served, since 2026-11-24T07:00:00Z, api@sha256:1, not kept",
+        "old: never served, or long ago, x, kept on a only, tag golden",
+    ]
+    assert releases.history({"a": {}}, {"a": []}) == ["No release has been made."]
+
+
+NOT_KEPT = ", which was not kept either"
 ADVICE = ". Deploy the image that you want instead: deploy.yml -e image=..."
 
 
@@ -131,24 +212,26 @@ ADVICE = ". Deploy the image that you want instead: deploy.yml -e image=..."
         pytest.param(
             fleet(a=SECOND, b=SECOND),
             "three",
-            "release three is serving already; a: slot green holds release two, not release three; "
-            f"b: slot green holds release two, not release three{ADVICE}",
+            f"release three is serving already{ADVICE}",
             id="serving",
         ),
         pytest.param(
             fleet(a=SECOND, b={**SECOND, "release": "four"}),
             "",
-            f"b: slot green holds release four, not release two{ADVICE}",
+            f"b: slot green holds release four, not release two{NOT_KEPT}{ADVICE}",
             id="hosts-disagree",
         ),
         pytest.param(
-            fleet(a=None, b=SECOND), "", f"a: slot green holds nothing, not release two{ADVICE}", id="nothing"
+            fleet(a=None, b=SECOND),
+            "",
+            f"a: slot green holds nothing, not release two{NOT_KEPT}{ADVICE}",
+            id="nothing",
         ),
         pytest.param(
             fleet(a=SECOND, b=SECOND),
             "one",
-            "a: slot green holds release two, not release one; "
-            f"b: slot green holds release two, not release one{ADVICE}",
+            f"a: slot green holds release two, not release one{NOT_KEPT}; "
+            f"b: slot green holds release two, not release one{NOT_KEPT}{ADVICE}",
             id="too-old",
         ),
     ],
@@ -252,8 +335,9 @@ class Fleet(RuleBasedStateMachine):
                 bundle is None or bundle["release"] != current["previous"]["release"] for bundle in held
             ), f"refused without need: {error}"
             return
-        assert held == [target, target]
-        self._record(target, ["a", "b"])
+        bundle = {key: target[key] for key in ("slot", "release", "image")}
+        assert held == [bundle, bundle]
+        self._record(bundle, ["a", "b"])
 
     @invariant()
     def the_fleet_serves_what_was_last_recorded(self) -> None:

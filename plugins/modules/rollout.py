@@ -210,6 +210,10 @@ def _change(module: AnsibleModule) -> None:
             msg=f"weight: must be from 0 to 99, is {options['weight']}; all of them is state=promoted"
         )
     if not os.path.isdir(rollout_state.LINKS):
+        if module.check_mode:
+            # On a host that is only planned yet.
+            after = _wanted(options, {})
+            module.exit_json(changed=bool(after), rollout=after, moved=0)
         module.fail_json(msg=f"{rollout_state.LINKS}: is no directory; provision.yml makes it")
     with slot_links.locked(rollout_state.LINKS):
         before = rollout_state.read()

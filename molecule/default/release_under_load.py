@@ -93,7 +93,7 @@ def main() -> None:
     expect(not re.search("changed=[1-9]", alone.stdout), "and changes nothing, for it serves", alone.stdout)
 
     failed = client.playbook(
-        "deploy.yml",
+        "release.yml",
         "-e",
         "app_ready_path=/no-such-path",
         "-e",

@@ -39,7 +39,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 checks:
-  description: What was checked, each with C(name), C(ok) and C(detail).
+  description: What was checked, each with C(name), C(ok), C(detail), and C(duration_ms), how long it took.
   returned: always
   type: list
   elements: dict
@@ -51,6 +51,7 @@ problems:
 """
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,13 @@ def main() -> None:
         record = json.loads(RECORD.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         record = None
+    began = time.monotonic()
     try:
         seen, fix = examine(record, Engine())
     except EngineProblem as problem:
         seen, fix = str(problem), "systemctl status docker"
-    checks = [{"name": NAME, "ok": not fix, "detail": seen}]
+    took = round((time.monotonic() - began) * 1000, 1)
+    checks = [{"name": NAME, "ok": not fix, "detail": seen, "duration_ms": took}]
     problems = [{"variable": NAME, "code": "VERIFY", "message": seen, "fix": fix}] if fix else []
     if problems and module.params["fail"]:
         module.fail_json(msg=f"{seen}. {fix}", checks=checks, problems=problems)

@@ -85,6 +85,13 @@ def examine(record: Any, engine: Engine) -> tuple[str, str]:
     return f"release {record['release']} runs as {record['image']}", ""
 
 
+def result(seen: str, fix: str, seconds: float) -> dict[str, Any]:
+    """As the other checks of a verification have it."""
+    check = {"name": NAME, "ok": not fix, "detail": seen, "duration_ms": round(seconds * 1000, 1)}
+    problems = [{"variable": NAME, "code": "VERIFY", "message": seen, "fix": fix}] if fix else []
+    return {"checks": [check], "problems": problems}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={"fail": {"type": "bool", "default": True}}, supports_check_mode=True
@@ -98,12 +105,10 @@ def main() -> None:
         seen, fix = examine(record, Engine())
     except EngineProblem as problem:
         seen, fix = str(problem), "systemctl status docker"
-    took = round((time.monotonic() - began) * 1000, 1)
-    checks = [{"name": NAME, "ok": not fix, "detail": seen, "duration_ms": took}]
-    problems = [{"variable": NAME, "code": "VERIFY", "message": seen, "fix": fix}] if fix else []
-    if problems and module.params["fail"]:
-        module.fail_json(msg=f"{seen}. {fix}", checks=checks, problems=problems)
-    module.exit_json(changed=False, checks=checks, problems=problems)
+    told = result(seen, fix, time.monotonic() - began)
+    if fix and module.params["fail"]:
+        module.fail_json(msg=f"{seen}. {fix}", **told)
+    module.exit_json(changed=False, **told)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.techsaas.hardened.plugins.module_utils.verify_summary import Summary
 from ansible_collections.techsaas.hardened.plugins.modules import verify_release
 
 IMAGE = "registry/api@sha256:1"
@@ -61,3 +62,15 @@ def test_anything_else_is_said_with_what_to_do(
     seen, fix = examine(record, container, image)
     assert seen.startswith(words)
     assert fix
+
+
+def test_the_report_tells_it_beside_all_other_checks() -> None:
+    good, bad = (
+        verify_release.result("release two runs", "", 0.0123),
+        verify_release.result("evil runs", "mend it", 0),
+    )
+    summary = Summary({}, {}, {"app-1": good, "app-2": bad})
+    assert [(row["variable"], row["hosts"]) for row in summary.rows] == [("release", ["app-2"])]
+    text = summary.text(verbose=True)
+    assert "1 of 2 checks passed on app-1, app-2" in text
+    assert "12.3 ms  release two runs" in text

@@ -18,7 +18,7 @@ PLACES = (
     # For the container's user; there while the slot's unit is up.
     (re.compile(rf"/run/hardened-app/(?:blue|green|migrate)/({NAMES})"), f"400 (?:{CONTAINER_USERS})", ""),
     # systemd's own, from which the unit takes the copies.
-    (re.compile(rf"/run/credentials/hardened-app@(blue|green)\.service/app-\1\.({NAMES})"), "400 0:0", ""),
+    (re.compile(rf"/run/credentials/hardened-app@(?:blue|green)\.service/app\.({NAMES})"), "400 0:0", ""),
     # For pgBackRest, which PostgreSQL's user runs, and systemd's own that it is made of.
     (re.compile(r"/run/hardened-backup/key\.conf"), r"640 0:\d+", "backup_passphrase"),
     (

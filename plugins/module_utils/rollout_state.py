@@ -62,6 +62,20 @@ def fenced(record: Mapping[str, Any], token: int) -> None:
         )
 
 
+def not_overruled(record: Mapping[str, Any], token: int) -> None:
+    """Refuse to go on with a release that this edge has taken back since the run's last step. What the run has ended itself is its own.
+
+    :raises RolloutError: then.
+    """
+    if (
+        record
+        and record["token"] == token
+        and record.get("by") == "watch"
+        and record["phase"] in (ABORTED, WITHDRAWN)
+    ):
+        raise RolloutError(f"it has gone back by itself: {record['reason']}")
+
+
 def stepped(
     record: Mapping[str, Any],
     bundle: Mapping[str, Any],

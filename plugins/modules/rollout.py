@@ -239,6 +239,8 @@ def _change(module: AnsibleModule) -> None:
 def _wanted(options: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     bundle = {key: options[key] for key in ("token", "release", "image", "slot")}
     bundle["previous"] = options["previous"] or None
+    if options["state"] in ("canary", "promoted"):
+        rollout_state.not_overruled(before, options["token"])
     if options["state"] == "canary":
         until = time.time() + options["seconds"] + options["grace"]
         return rollout_state.stepped(

@@ -301,6 +301,18 @@ def test_a_run_that_was_overtaken_is_refused(edge: Edge) -> None:
         rollout_state.fenced(edge.stored, 6)
 
 
+def test_what_has_gone_back_since_the_last_step_is_not_gone_on_with(edge: Edge) -> None:
+    edge.canary()
+    rollout_state.not_overruled(edge.stored, 7)
+    edge.carry_out(rollout_state.ended(edge.stored, "aborted", "it was bad", "watch"))
+    with pytest.raises(rollout_state.RolloutError, match="it has gone back by itself: it was bad"):
+        rollout_state.not_overruled(edge.stored, 7)
+    # Another run may try it again, and so may one that has first ended what was still under way.
+    rollout_state.not_overruled(edge.stored, 8)
+    edge.carry_out(rollout_state.ended(edge.stored, "aborted", "the next release comes", "ansible"))
+    rollout_state.not_overruled(edge.stored, 7)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"token": "1", "phase": "canary"}'])
 def test_what_is_no_record_is_not_taken_for_none(edge: Edge, text: str) -> None:
     edge.record.write_text(text)

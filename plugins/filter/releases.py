@@ -50,11 +50,12 @@ def release_rollback(
     wanted: str = "",
     rollouts: Mapping[str, Any] | None = None,
     kept: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    valid: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """See release_rollback.yml."""
     try:
         records = {name: _records(variables) for name, variables in hosts.items()}
-        return releases.rollback(records, wanted, rollouts, kept)
+        return releases.rollback(records, wanted, rollouts, kept, valid)
     except releases.ReleaseError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -44,9 +44,27 @@ options:
       - V(record) is a dictionary of C(name), C(class), C(value), C(version) and C(created).
       - V(metadata) is what P(techsaas.hardened.rotation_status#filter) judges - C(name), C(class), C(version), C(created), C(fingerprint)
         and C(history), without the value.
+      - >-
+        V(rotation) is what roles have to know of a secret that is replaced while it is in use - C(generation), how often it was;
+        C(fallbacks), values that are accepted beside the one in use; C(settled), the current value while a new one is tried out;
+        C(accepted), keyed fingerprints of all valid values. A term is the name of a
+        variable then, and O(names) may say another name in the backend.
     type: str
-    choices: [value, record, metadata]
+    choices: [value, record, metadata, rotation]
     default: value
+  names:
+    description: With O(return=rotation), and for M(techsaas.hardened.secret_rotate), the name in the backend by name of the variable.
+    type: dict
+    default: {}
+    vars: [{name: hardened_secret_names}]
+  candidates:
+    description:
+      - Names of secrets whose new value a release tries out. They stand for that value until M(techsaas.hardened.secret_rotate) has made
+        it the current one. The playbook C(rotate.yml) sets it.
+    type: list
+    elements: str
+    default: []
+    vars: [{name: hardened_secret_candidates}]
   backend:
     description: Where secrets are kept.
     type: str
@@ -204,7 +222,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.techsaas.hardened.plugins.plugin_utils import secret_records
+from ansible_collections.techsaas.hardened.plugins.plugin_utils import secret_records, secret_rotator
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_backends import sessions
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_backends.base import (
     Backend,
@@ -218,6 +236,8 @@ from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_backends.
 )
 
 _NAME = "techsaas.hardened.secret"
+# What is told of a secret, and under which name; all else says how to reach the backend.
+_FORM = ("return", "names", "candidates")
 _BESIDE_INVENTORY = {"file": ".secrets/secrets.yml", "registry": ".secrets/registry.json"}
 
 
@@ -227,8 +247,14 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         form = self.get_option("return")
         backend = self.backend(settings)
         names = [parse_name(term) for term in terms]
+        candidates = set(self.get_option("candidates"))
+        if form == "rotation":
+            named = self.get_option("names")
+            asked = [parse_name(named.get(term, term)) for term in terms]
+            return [secret_rotator.view(backend, name, str(name) in candidates) for name in asked]
         if form == "value":
-            return [backend.read(name).value for name in names]
+            tried = [secret_rotator.value_for(backend, name, str(name) in candidates) for name in names]
+            return [backend.read(name).value if new is None else new for name, new in zip(names, tried)]
         return secret_records.records(backend, settings.registry, names, with_value=form == "record")
 
     def settings(self, variables: Mapping[str, Any], direct: Mapping[str, Any]) -> Settings:
@@ -264,7 +290,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
 
 
 def _unknown_option(direct: Mapping[str, Any]) -> SecretProblem | None:
-    unknown = sorted(set(direct) - {*OPTIONS, "return"})
+    unknown = sorted(set(direct) - {*OPTIONS, *_FORM})
     if not unknown:
         return None
     return SecretProblem(
@@ -275,7 +301,7 @@ def _unknown_option(direct: Mapping[str, Any]) -> SecretProblem | None:
 
 
 def _option_problem(error: AnsibleError) -> SecretProblem:
-    wrong = [name for name in (*OPTIONS, "return") if f"'{name}'" in str(error) or f"`{name}`" in str(error)]
+    wrong = [name for name in (*OPTIONS, *_FORM) if f"'{name}'" in str(error) or f"`{name}`" in str(error)]
     return SecretProblem(
         "OPTION",
         f"an option of the lookup {_NAME} has a value that it does not allow"

@@ -49,10 +49,13 @@ def take(
     if manifest is None:
         raise BundleError(f"slot {slot} holds nothing")
     files = []
+    secrets: dict[str, str] = {}
     for path, secret in sorted(manifest.files.items()):
         node = read_node(path)
         if not isinstance(node, File):
             raise BundleError(f"{path} of slot {slot} is no file any more")
+        if path.endswith(f"/slot-{slot}.json"):
+            secrets = json.loads(node.content).get("secrets", {})
         files.append(
             {
                 "path": neutral(path, slot),
@@ -62,7 +65,15 @@ def take(
             }
         )
     probe = {"ready_path": ready_path, "deadline": deadline}
-    return {"release": release, "image": image, "kept_at": time.time(), "tags": [], "files": files, **probe}
+    return {
+        "release": release,
+        "image": image,
+        "kept_at": time.time(),
+        "tags": [],
+        "secrets": secrets,
+        "files": files,
+        **probe,
+    }
 
 
 def spec_of(bundle: Mapping[str, Any], slot: str, port: int) -> SetSpec:
@@ -141,7 +152,8 @@ def listed(directory: Path = DIRECTORY) -> list[dict[str, Any]]:
             bundle = read(path.stem, directory)
         except BundleError:
             continue
-        found.append({key: bundle[key] for key in ("release", "image", "kept_at", "tags")})
+        told = {key: bundle[key] for key in ("release", "image", "kept_at", "tags")}
+        found.append({**told, "secrets": bundle.get("secrets", {})})
     return sorted(found, key=lambda one: -float(one["kept_at"]))
 
 

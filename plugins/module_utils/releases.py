@@ -179,13 +179,16 @@ def rollback(
     wanted: str,
     rollouts: Mapping[str, Any] | None = None,
     kept: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    valid: Mapping[str, Sequence[str]] | None = None,
 ) -> Record:
     """Return what a rollback leads to: a bundle that every host has, in its idle slot or among those that it has kept.
 
     :param records_by_host: the records of each application host.
     :param wanted: name or tag of the release to go back to, or an empty text for the one before.
     :param rollouts: for each edge, its record of the latest rollout.
-    :param kept: for each host, the releases that it has kept, each with ``release``, ``image`` and ``tags``.
+    :param kept: for each host, the releases that it has kept, each with ``release``, ``image``, ``tags``, and ``secrets``: by name of a
+        secret, the fingerprint of the value that it was made with.
+    :param valid: by name of a secret, fingerprints of the values that are valid now. What is not there is not judged.
     :returns: ``slot``, ``release``, ``image``, and ``restored``: whether it has to be put into the slot first.
     :raises ReleaseError: naming everything that stands in the way.
     """
@@ -211,6 +214,17 @@ def rollback(
         for host in held
         if host not in found
     ]
+    ended = {
+        name
+        for bundle in found.values()
+        for name, mark in (bundle.get("secrets") or {}).items()
+        if (valid or {}).get(name) and mark not in (valid or {})[name]
+    }
+    if ended:
+        raise ReleaseError(
+            f"release {target} was made with a value of {', '.join(sorted(ended))} that has ended since (rotate.yml). "
+            + _ADVICE
+        )
     by_image = {str(bundle["image"]): host for host, bundle in found.items()}
     if not problems and len(by_image) > 1:
         held_as = ", ".join(f"{image} on {host}" for image, host in by_image.items())

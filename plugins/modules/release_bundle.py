@@ -82,7 +82,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 releases:
-  description: What is kept, the latest first, each with C(release), C(image), C(kept_at) (seconds since 1970) and C(tags).
+  description: What is kept, the latest first, each with C(release), C(image), C(kept_at) (seconds since 1970), C(tags),
+    and C(secrets) (keyed fingerprints of what it was made with).
   returned: success
   type: list
   elements: dict

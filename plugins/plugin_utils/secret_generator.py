@@ -80,10 +80,10 @@ class Generator:
         self._observe = observe
 
     def run(self) -> list[Row]:
-        with _nobody_else(self._path, self._request):
+        with exclusively(self._path, self._request.lock_seconds, self._request.check):
             registry = Registry(self._path)
-            key = self._key(registry)
-            repaired = self._repair(registry, key) if key else []
+            key = verified_key(self._backend, registry)
+            repaired = repair(self._backend, registry, key) if key else []
             rows = [self._plan(registry, name, key) for name in self._request.names]
             if not self._request.check and (repaired or any(row.action != "unchanged" for row in rows)):
                 self._apply(registry, rows, key or self._new_key())
@@ -92,45 +92,14 @@ class Generator:
                 row.action = "repaired"
         return rows
 
-    def _key(self, registry: Registry) -> str | None:
-        secret = self._current(KEY)
-        if secret is not None:
-            registry.verify(secret.value)
-            return secret.value
-        if registry.entries or registry.pending:
-            raise SecretProblem(
-                "REGISTRY_KEY",
-                f"{self._path} is sealed with a key that is not in {self._backend.place(KEY)}",
-                f"put the secret {KEY} back into the backend, or move the registry away: then all ages are unknown",
-            )
-        return None
-
     def _new_key(self) -> str:
-        # Before anything else: fingerprints by a key that a killed run took along would be worth nothing.
-        key = generate("alnum", 64)
-        self._backend.write({KEY: key})
+        key = new_key(self._backend)
         self._observe("key")
         return key
 
-    def _repair(self, registry: Registry, key: str) -> list[str]:
-        """Takes over what a killed run has written, and drops what it has not."""
-        repaired = []
-        for name, intent in list(registry.pending.items()):
-            path, _dot, part = name.partition(".")
-            current = self._current(Name(path, part or None))
-            if current is not None and fingerprint(current.value, key) == intent["fingerprint"]:
-                entry = {k: v for k, v in intent.items() if k != "seal"}
-                entry.update(
-                    version=current.version or entry["version"], created=current.created or entry["created"]
-                )
-                registry.put(name, entry, key)
-            del registry.pending[name]
-            repaired.append(name)
-        return repaired
-
     def _plan(self, registry: Registry, name: Name, key: str | None) -> Row:
         known = registry.entries.get(str(name))
-        current = self._current(name)
+        current = existing(self._backend, name)
         before = (
             f"version {known['version']} of {known['created'] or 'unknown date'}"
             if known
@@ -185,13 +154,54 @@ class Generator:
             "fingerprint": fingerprint(row.value, key),
         }
 
-    def _current(self, name: Name) -> Secret | None:
-        try:
-            return self._backend.read(name)
-        except SecretProblem as problem:
-            if problem.problem_code not in _ABSENT:
-                raise
-        return None
+
+def existing(backend: Backend, name: Name) -> Secret | None:
+    """The secret, or None where there is none of that name."""
+    try:
+        return backend.read(name)
+    except SecretProblem as problem:
+        if problem.problem_code not in _ABSENT:
+            raise
+    return None
+
+
+def verified_key(backend: Backend, registry: Registry) -> str | None:
+    """The key of the registry, whose seals are whole; None where no run has made one yet."""
+    secret = existing(backend, KEY)
+    if secret is not None:
+        registry.verify(secret.value)
+        return secret.value
+    if registry.entries or registry.pending:
+        raise SecretProblem(
+            "REGISTRY_KEY",
+            f"{registry.path} is sealed with a key that is not in {backend.place(KEY)}",
+            f"put the secret {KEY} back into the backend, or move the registry away: then all ages are unknown",
+        )
+    return None
+
+
+def new_key(backend: Backend) -> str:
+    """Before anything else: fingerprints by a key that a killed run took along would be worth nothing."""
+    key = generate("alnum", 64)
+    backend.write({KEY: key})
+    return key
+
+
+def repair(backend: Backend, registry: Registry, key: str) -> list[str]:
+    """Takes over what a killed run has written, and drops what it has not."""
+    repaired = []
+    for name, intent in list(registry.pending.items()):
+        path, _dot, part = name.partition(".")
+        secret = existing(backend, Name(path, part or None))
+        if secret is not None and fingerprint(secret.value, key) == intent["fingerprint"]:
+            entry = {k: v for k, v in intent.items() if k != "seal"}
+            entry.update(
+                version=secret.version or entry["version"], created=secret.created or entry["created"]
+            )
+            registry.put(name, entry, key)
+        del registry.pending[name]
+        repaired.append(name)
+    return repaired
 
 
 def generate(form: str, length: int) -> str:
@@ -216,20 +226,20 @@ def _random(form: str, length: int) -> str:
 
 
 @contextlib.contextmanager
-def _nobody_else(path: str, request: Request) -> Iterator[None]:
+def exclusively(path: str, lock_seconds: float, check: bool = False) -> Iterator[None]:
     """One run at a time for each registry; the kernel frees the lock of a run that was killed."""
-    if request.check:
+    if check:
         yield
         return
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    end = time.monotonic() + request.lock_seconds
+    end = time.monotonic() + lock_seconds
     try:
         while not _locked(descriptor):
             if time.monotonic() > end:
                 raise SecretProblem(
                     "LOCKED",
-                    f"another run is making secrets: {path}.lock has been held for {request.lock_seconds:g} s",
+                    f"another run is making secrets: {path}.lock has been held for {lock_seconds:g} s",
                     "wait for it, or end it",
                 )
             time.sleep(0.05)

@@ -32,6 +32,11 @@ def read_specification(root: Path, loader: Any) -> Specification:
     return build(environment, roles)
 
 
+def rotating_secrets(loader: Any) -> list[dict[str, str]]:
+    """The secrets that the collection's roles use, with class, kind, and consumers of each."""
+    return [dict(row) for row in _read(ROOT / "meta/secrets.yml", loader)["secrets"]]
+
+
 def _read(path: Path, loader: Any) -> dict[str, Any]:
     directory = path.with_suffix("")
     if directory.is_dir():

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import time
+from pathlib import Path
 from unittest import mock
 
 import httpx
@@ -13,7 +15,7 @@ import pytest
 
 from reference_api.credentials import SESSION_SECONDS, Sessions, issue_key, secret_matches, split_key
 
-from .conftest import ORIGIN, SECRETS, Api, Cluster, Syslog, run_command
+from .conftest import ORIGIN, SECRETS, Api, Cluster, StartApi, Syslog, run_command
 
 COOKIE = "__Host-session"
 
@@ -171,6 +173,28 @@ def test_a_session_expires() -> None:
         assert sessions.key_id(token) == "0123456789abcdef"
     with mock.patch("time.time", return_value=now + SESSION_SECONDS + 5):
         assert sessions.key_id(token) is None
+
+
+def test_while_the_key_is_replaced_both_verify_and_one_signs() -> None:
+    old, new = "o" * 48, "n" * 48
+    staged, switched = Sessions(old, [new]), Sessions(new, [old])
+    for signed in (staged.issue("0123456789abcdef"), switched.issue("0123456789abcdef")):
+        assert staged.key_id(signed) == switched.key_id(signed) == "0123456789abcdef"
+    assert Sessions(old).key_id(staged.issue("0123456789abcdef"))
+    assert Sessions(old).key_id(switched.issue("0123456789abcdef")) is None
+    assert Sessions(new).key_id(staged.issue("0123456789abcdef")) is None
+
+
+def test_an_administrator_may_use_either_key_while_one_is_replaced(
+    api: Api, start: StartApi, tmp_path: Path
+) -> None:
+    before = secrets.token_urlsafe(48)
+    file = tmp_path / "fallbacks"
+    file.write_text(f"{before}\n")
+    during = start(api.environment | {"ADMIN_API_KEY_FALLBACKS_FILE": str(file)})
+    assert api.http.get("/admin/keys", headers={"X-Admin-Key": before}).status_code == 401
+    for given, status in ((before, 200), (SECRETS["ADMIN_API_KEY"], 200), (secrets.token_urlsafe(48), 401)):
+        assert during.http.get("/admin/keys", headers={"X-Admin-Key": given}).status_code == status
 
 
 def test_a_foreign_page_cannot_use_a_browsers_session(api: Api, key: str) -> None:

@@ -128,6 +128,17 @@ def test_secrets_come_from_files_too(good: dict[str, str], tmp_path: Path, name:
     assert "cannot be read" in gone.problem
 
 
+def test_fallbacks_are_secrets_too_one_a_line(good: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    in_file = good | {"SECRET_KEY_FALLBACKS_FILE": str(file)}
+    file.write_text(f"{good['ADMIN_API_KEY']}\n{good['SECRET_KEY']}\n")
+    assert load(in_file).secret_key_fallbacks == (good["ADMIN_API_KEY"], good["SECRET_KEY"])
+    assert load(good).secret_key_fallbacks == ()
+    file.write_text(f"{good['SECRET_KEY']}\nshort\n")
+    (weak,) = problems(in_file)
+    assert (weak.variable, weak.problem[:17]) == ("SECRET_KEY_FALLBACKS", "line 2 is shorter")
+
+
 def test_staging_is_held_to_the_rules_of_production(good: dict[str, str]) -> None:
     assert problems(good | {"AI_SERVICE_ENV": "staging", "SECRET_KEY": SHORT})
 

@@ -25,7 +25,7 @@ def create_app(settings: Settings) -> ASGIApp:
     services = Services(
         settings=settings,
         engine=serving_engine(settings.database, settings.release),
-        sessions=Sessions(settings.secret_key),
+        sessions=Sessions(settings.secret_key, settings.secret_key_fallbacks),
         limiter=RateLimiter(settings.rate_limit),
     )
 

@@ -77,6 +77,9 @@ class Settings:
     environment: str
     secret_key: str = field(repr=False)
     admin_api_key: str = field(repr=False)
+    # Verified by, beside the ones above, while those are being replaced.
+    secret_key_fallbacks: tuple[str, ...] = field(repr=False)
+    admin_api_key_fallbacks: tuple[str, ...] = field(repr=False)
     cors_origins: tuple[str, ...]
     log_level: str
     syslog_address: str | tuple[str, int] | None
@@ -135,6 +138,8 @@ class _Reader:
             environment=self.environment,
             secret_key=secret_key,
             admin_api_key=admin_api_key,
+            secret_key_fallbacks=self.fallbacks("SECRET_KEY_FALLBACKS"),
+            admin_api_key_fallbacks=self.fallbacks("ADMIN_API_KEY_FALLBACKS"),
             cors_origins=self.origins("CORS_ORIGINS"),
             log_level=self.log_level("LOG_LEVEL"),
             syslog_address=self.syslog("SYSLOG_ADDRESS"),
@@ -281,6 +286,16 @@ class _Reader:
         if value and (weakness := _weakness(value, MINIMUM_SECRET)):
             self.bad(name, weakness, GENERATE)
         return value
+
+    def fallbacks(self, name: str) -> tuple[str, ...]:
+        """Secrets, one a line, from a file; none where there is no such file."""
+        if not (self.environ.get(name) or self.environ.get(f"{name}_FILE")):
+            return ()
+        values = tuple(filter(None, self.secret(name).splitlines()))
+        for number, value in enumerate(values, 1):
+            if self.strict and (weakness := _weakness(value, MINIMUM_SECRET)):
+                self.bad(name, f"line {number} {weakness}", GENERATE)
+        return values
 
     def password(self, name: str) -> str:
         value = self.secret(name)

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -54,9 +55,10 @@ def _hash(secret: str) -> bytes:
 class Sessions:
     """Signed tokens that stand for a key for a while; revoking the key, looked up each time, ends them."""
 
-    def __init__(self, secret_key: str) -> None:
+    def __init__(self, secret_key: str, fallbacks: Sequence[str] = ()) -> None:
+        # The last one signs, all verify.
         self._serializer = URLSafeTimedSerializer(
-            secret_key,
+            [*fallbacks, secret_key],
             salt="reference-api session v1",
             signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
         )

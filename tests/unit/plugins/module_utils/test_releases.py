@@ -125,6 +125,17 @@ def test_what_was_kept_is_gone_back_to_by_its_name_or_tag() -> None:
     assert releases.rollback(fleet(a=SECOND, b=None), "", {}, mixed)["restored"] is True
 
 
+def test_a_release_made_with_a_secret_that_has_ended_is_refused() -> None:
+    made_with = {"app_secret_key": "hmac:1", "postgres_app_password": "hmac:2", "unknown": "hmac:3"}
+    one = {"release": "old", "image": "x", "tags": [], "secrets": made_with}
+    hosts, kept = fleet(a=SECOND, b=SECOND), {"a": [one], "b": [one]}
+    overlap = {"app_secret_key": ["hmac:9", "hmac:1"], "postgres_app_password": ["hmac:2"], "unknown": []}
+    assert releases.rollback(hosts, "old", {}, kept, overlap)["release"] == "old"
+    assert releases.rollback(hosts, "old", {}, kept)["release"] == "old"
+    with pytest.raises(releases.ReleaseError, match="with a value of app_secret_key that has ended since"):
+        releases.rollback(hosts, "old", {}, kept, {**overlap, "app_secret_key": ["hmac:9"]})
+
+
 def test_what_only_some_hosts_have_kept_is_refused_and_what_all_have_is_named() -> None:
     everywhere = {"release": "old", "image": "x", "tags": []}
     kept = {"a": [everywhere, {"release": "older", "image": "y", "tags": []}], "b": [everywhere]}

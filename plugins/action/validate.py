@@ -66,11 +66,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         problems, judged = self._problems(spec, options, task_vars)
         guide = verdicts(spec.guide, problems, judged)
         result: dict[str, Any] = {"changed": False, "problems": problems, "guide": guide}
+        result["production"] = self._is_production(spec, task_vars)
         if problems and options["fail"]:
             result.update(failed=True, msg=table(problems))
         elif not problems:
             result["msg"] = "The variables of all hosts are valid."
         return result
+
+    def _is_production(self, spec: Specification, task_vars: Mapping[str, Any]) -> bool:
+        """Whether real users are served; what cannot be told counts as yes."""
+        option = spec.environment.options.get("hardened_production")
+        value = task_vars.get("hardened_production", option.default if option else True)
+        outcome = Resolver(self._loader).resolve(value, task_vars)
+        return bool(boolean(outcome.value, strict=False)) if not outcome.code else True
 
     def _problems(
         self, spec: Specification, options: Mapping[str, Any], task_vars: Mapping[str, Any]

@@ -36,6 +36,15 @@ def rotation_status(
         raise AnsibleFilterError(f"rotation_status: {error}") from None
 
 
+def rotation_findings(statuses: Any, is_production: bool = True) -> dict[str, list[Any]]:
+    """See rotation_findings.yml."""
+    if not isinstance(statuses, (list, tuple)):
+        raise AnsibleFilterError(
+            "rotation_findings: the statuses must be a list, as rotation_status gives it"
+        )
+    return secret_rotation.findings(statuses, bool(is_production))
+
+
 def secret_not_after(
     record: Any,
     policy: Mapping[str, Any] | None = None,
@@ -66,6 +75,7 @@ def secret_fingerprint(value: str, key: str) -> str:
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "rotation_findings": rotation_findings,
             "rotation_status": rotation_status,
             "secret_fingerprint": secret_fingerprint,
             "secret_not_after": secret_not_after,

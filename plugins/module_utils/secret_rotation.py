@@ -98,3 +98,36 @@ def _days(name: Any, value: Any) -> int:
 
 def utc_now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+def findings(rows: Iterable[Mapping[str, Any]], is_production: bool) -> dict[str, list[Any]]:
+    """What a run that is about to begin has to say of the secrets' ages.
+
+    :param rows: as `statuses` gives them.
+    :param is_production: whether a secret that is overdue for more than GRACE_DAYS days stops the run.
+    :returns: ``notes`` (texts) and ``problems`` (``variable``, ``code``, ``rule``, ``fix``).
+    """
+    notes: list[str] = []
+    problems: list[dict[str, str]] = []
+    for row in rows:
+        late = -int(row["due_in_days"]) if row["due_in_days"] is not None else 0
+        if row["status"] == "DUE":
+            notes.append(f"{row['name']} is due in {-late} days: rotate.yml")
+        elif row["status"] in ("OVERDUE", "UNCHANGED") and late <= GRACE_DAYS:
+            notes.append(
+                f"{row['name']} has been overdue for {max(late, 0)} days: rotate.yml -e overdue=true"
+            )
+        elif row["status"] in ("OVERDUE", "UNCHANGED"):
+            rule = f"must not be overdue for more than {GRACE_DAYS} days, and is for {late}"
+            problems.append(
+                {
+                    "variable": str(row["name"]),
+                    "code": "OVERDUE",
+                    "rule": rule,
+                    "fix": "rotate.yml -e overdue=true",
+                }
+            )
+    if not is_production:
+        notes += [f"{one['variable']} {one['rule']}: {one['fix']}" for one in problems]
+        problems = []
+    return {"notes": notes, "problems": problems}

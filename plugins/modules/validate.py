@@ -103,6 +103,10 @@ guide:
     verdict:
       description: V(OK), V(PROBLEM), or V(NOT JUDGED) where the value could not be seen.
       type: str
+production:
+  description: Whether the environment serves real users.
+  returned: always
+  type: bool
 msg:
   description: The problems, for people.
   returned: when there are problems and O(fail=true), or when there are none

@@ -374,6 +374,9 @@ class Rotator:
             problems.append(f"not in the backend: {', '.join(gone)}")
         if wanted.class_name and wanted.class_name not in classes:
             problems.append(f"no such class: {wanted.class_name}; there are: {', '.join(sorted(classes))}")
+        of_class = {one.variable for one in self.subjects if one.class_name == wanted.class_name}
+        if of_class and not self._names_present() & of_class:
+            problems.append(f"class {wanted.class_name}: not in the backend: {', '.join(sorted(of_class))}")
         for name, overlap in self.overlaps.items():
             days = self.policy.get(name)
             if days is not None and overlap >= timedelta(days=int(days)):

@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ class Load:
     connections: int = 40
     path: str = "/post"
     pause: float = 0.05
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: object = None
     answered: list[Answered] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
@@ -70,12 +73,13 @@ class Load:
 
     def _run(self, number: int, address: str) -> None:
         connection: http.client.HTTPSConnection | None = None
-        body = json.dumps({"connection": number})
+        body = json.dumps({"connection": number} if self.body is None else self.body)
+        headers = {"Content-Type": "application/json", **self.headers}
         while not self._end.is_set():
             began = time.time()
             try:
                 connection = connection or self._connect(address)
-                connection.request("POST", self.path, body, {"Content-Type": "application/json"})
+                connection.request("POST", self.path, body, headers)
                 answer = connection.getresponse()
                 answer.read()
                 self.answered.append(Answered(began, time.time() - began, answer.status, number))

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.techsaas.hardened.plugins.filter.secret_rotation import (
+    rotation_findings,
     rotation_status,
     secret_fingerprint,
     secret_not_after,
 )
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rotation import POLICY
 
 NOW = "2026-06-30T12:00:00Z"
 
@@ -145,3 +147,39 @@ def test_wrong_arguments_are_told() -> None:
         secret_not_after("2026")
     with pytest.raises(AnsibleFilterError, match="number of days"):
         secret_not_after({}, {"database": "soon"})
+
+
+def test_what_is_overdue_for_long_stops_a_run_in_production() -> None:
+    created = {"fine": "2026-06-01", "due": "2026-04-10", "late": "2026-03-02", "too_late": "2026-02-28"}
+    rows = [
+        {"name": name, "class": "database", "created": f"{day}T12:00:00Z"} for name, day in created.items()
+    ]
+    found = rotation_findings(rotation_status(rows, now=NOW))
+    assert found["notes"] == [
+        "due is due in 9 days: rotate.yml",
+        "late has been overdue for 30 days: rotate.yml -e overdue=true",
+    ]
+    (problem,) = found["problems"]
+    assert (problem["variable"], problem["code"], problem["fix"]) == (
+        "too_late",
+        "OVERDUE",
+        "rotate.yml -e overdue=true",
+    )
+    assert problem["rule"] == "must not be overdue for more than 30 days, and is for 32"
+    elsewhere = rotation_findings(rotation_status(rows, now=NOW), False)
+    assert elsewhere["problems"] == [] and len(elsewhere["notes"]) == 3
+    with pytest.raises(AnsibleFilterError):
+        rotation_findings("nonsense")
+
+
+def test_a_year_of_secrets_that_nobody_replaces() -> None:
+    made = "2026-01-01T00:00:00Z"
+    rows = [{"name": name, "class": name, "created": made} for name in POLICY]
+    overdue = []
+    for month in range(1, 13):
+        now = f"2026-{month:02}-28T00:00:00Z"
+        overdue.append({row["name"] for row in rotation_status(rows, now=now) if row["status"] == "OVERDUE"})
+    quarter, half = {"admin_api_key", "database"}, {"admin_api_key", "database", "service_account"}
+    # 90 days end on 1 April, 180 on 30 June, 365 on 1 January.
+    assert overdue == [set()] * 3 + [quarter] * 3 + [half] * 6
+    assert {row["status"] for row in rotation_status(rows, now="2027-01-01T00:00:00Z")} == {"OVERDUE"}

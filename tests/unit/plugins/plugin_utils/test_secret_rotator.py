@@ -322,6 +322,10 @@ def test_all_that_is_wrong_is_said_at_once(vault: Vault) -> None:
     for part in ("no such secret: nonsense", "no such class: other", "database is not shorter than its 90"):
         assert part in said
     assert "not in the backend: absent" in refusal(vault.rotator(), secrets=["absent"])
+    elsewhere = vault.rotator()
+    elsewhere.subjects = [one for one in SUBJECTS if one.variable == "absent"]
+    said = refusal(elsewhere, class_name="service_account")
+    assert said == "class service_account: not in the backend: absent"
     assert "issued by somebody else" in refusal(vault.rotator(), class_name="service_account")
     assert actions(vault.rotator(), secrets=["webhook", "admin"]) == {"webhook": "by hand", "admin": "rotate"}
     vault.register(-1, "admin", "key")

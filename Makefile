@@ -23,7 +23,7 @@ QUICK_SCENARIOS ?= single_host leaks
 SCENARIO ?= default
 SCENARIOS = $(filter-out shared,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # Run once: both Debian releases are in their fleet, or make no difference. The others are run on each.
-ONCE := acme app backup config_set container_runtime encrypted_volume firewall leaks log_collector pki postgres rollout secrets_backends
+ONCE := acme app backup config_set container_runtime encrypted_volume firewall leaks log_collector migrate pki postgres rollout secrets_backends
 
 .PHONY: help
 help: ## List the targets

@@ -38,10 +38,6 @@ class Builder(base.Builder):  # type: ignore[misc]
 
     requirements = HERE / "requirements.txt"
 
-    def __init__(self, cache: Path, mirrors: tuple[str, str], package: Path) -> None:
-        super().__init__(cache, mirrors)
-        self.package = package
-
     def config(self, version: str, layers: list[dict[str, Any]]) -> dict[str, Any]:
         created = "1970-01-01T00:00:00Z"
         environment = ["PATH=/usr/bin", "HOME=/nonexistent", "LANG=C.UTF-8", f"PYTHONPATH=/{base.SITE}"]

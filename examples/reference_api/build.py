@@ -68,6 +68,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True, help="directory for the OCI layout (replaced)")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "reference-api-image")
     parser.add_argument("--version", default="1.0.0", help="the image's version")
+    parser.add_argument("--package", type=Path, default=PACKAGE, help="package in place of the API's own")
     parser.add_argument("--mirror", default=MIRROR, help="Debian mirror")
     parser.add_argument("--security-mirror", default=SECURITY_MIRROR, help="Debian security mirror")
     parser.add_argument(
@@ -76,7 +77,8 @@ def main() -> int:
     options = parser.parse_args()
     if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,31}", options.version):
         parser.error("--version: use letters, digits, dots, + and -")
-    builder = Builder(options.cache.resolve(), (options.mirror, options.security_mirror))
+    mirrors = (options.mirror, options.security_mirror)
+    builder = Builder(options.cache.resolve(), mirrors, options.package.resolve())
     try:
         result = builder.build(options.output.resolve(), options.version, refresh=options.refresh)
     except (OSError, subprocess.CalledProcessError, BuildError) as error:
@@ -94,10 +96,10 @@ class Builder:
     """Makes layers, each kept in the cache under a key of all that went into it."""
 
     requirements = REQUIREMENTS
-    package = PACKAGE
 
-    def __init__(self, cache: Path, mirrors: tuple[str, str]) -> None:
+    def __init__(self, cache: Path, mirrors: tuple[str, str], package: Path = PACKAGE) -> None:
         self.cache = cache
+        self.package = package
         self.mirrors = mirrors
         self.cache.mkdir(parents=True, exist_ok=True)
         self.epoch = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
@@ -234,7 +236,7 @@ class Builder:
                     "StartPeriod": 15_000_000_000,
                     "Retries": 3,
                 },
-                "Labels": labels(version),
+                "Labels": labels(version, self.package),
             },
             "rootfs": {"type": "layers", "diff_ids": [layer["diff_id"] for layer in layers]},
             "history": [{"created": created, "created_by": layer["name"]} for layer in layers],
@@ -271,13 +273,13 @@ class Builder:
         return loaded | {"file": str(packed)}
 
 
-def labels(version: str) -> dict[str, str]:
+def labels(version: str, package: Path) -> dict[str, str]:
     """What tools can know of an image without running it."""
-    schema = (PACKAGE / "schema.py").read_text()
+    schema = (package / "schema.py").read_text()
     head = re.search(r'^HEAD = "(\d{4})"$', schema, re.MULTILINE)
     if not head:
         raise BuildError("schema.py names no HEAD")
-    (migration,) = PACKAGE.glob(f"migrations/versions/{head[1]}_*.py")
+    (migration,) = package.glob(f"migrations/versions/{head[1]}_*.py")
     oldest = re.search(r'^oldest_compatible = "(\d{4})"$', migration.read_text(), re.MULTILINE)
     if not oldest:
         raise BuildError(f"{migration.name} names no oldest_compatible")

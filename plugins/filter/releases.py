@@ -60,6 +60,19 @@ def release_rollback(
         raise AnsibleFilterError(str(error)) from error
 
 
+def release_migration(
+    hosts: Sequence[Mapping[str, Any]], edges: Mapping[str, Mapping[str, Any]], phase: str
+) -> dict[str, Any]:
+    """See release_migration.yml."""
+    rollouts = {edge: result.get("rollout") or {} for edge, result in edges.items()}
+    weights = {edge: result.get("weights") or {} for edge, result in edges.items()}
+    try:
+        records = {variables["inventory_hostname"]: _records(variables) for variables in hosts}
+        return releases.migration(records, rollouts, weights, phase)
+    except releases.ReleaseError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
 def release_under_way(hosts: Sequence[Mapping[str, Any]], rollouts: Mapping[str, Any]) -> dict[str, Any]:
     """See release_under_way.yml."""
     try:
@@ -94,6 +107,7 @@ class FilterModule:
         return {
             "release_history": release_history,
             "release_lock_words": release_lock_words,
+            "release_migration": release_migration,
             "release_plan": release_plan,
             "release_rollback": release_rollback,
             "release_serving": release_serving,

@@ -14,6 +14,7 @@ from typing import Any
 SLOTS = ("blue", "green")
 HISTORY = 5
 PATH = "/var/lib/hardened/release.json"
+PHASES = ("backfill", "contract")
 _FIELDS = ("slot", "release", "image", "promoted_at")
 
 Record = dict[str, Any]
@@ -40,8 +41,9 @@ def is_record(value: object) -> bool:
 def serving(records_by_host: Mapping[str, Records], rollouts: Mapping[str, Any] | None = None) -> Record:
     """Return the fleet's release record, or an empty one before the first release.
 
-    A host that missed the last promotion has an older record, so the latest one is the fleet's. Where requests go is the edges' matter:
-    one that has gone back by itself, or that was told of a promotion by a run that then ended, knows better than any record.
+    A host that missed the last promotion has an older record, so the latest one is the fleet's, with the latest floor of all. Where
+    requests go is the edges' matter: one that has gone back by itself, or that was told of a promotion by a run that then ended, knows
+    better than any record.
 
     :param rollouts: for each edge, its record of the latest rollout.
     :raises ReleaseError: when a host's record is damaged, since a release could then fill the very slot that serves.
@@ -118,12 +120,20 @@ def history(
         ]
         if record.get("withdrawn"):
             words.append(f"withdrawn: {record['withdrawn']}")
+        if is_behind(record["release"], current, kept):
+            words.append(_BEHIND)
+        elif record["release"] == (current.get("floor") or {}).get("release"):
+            words.append("the oldest that may be gone back to")
         lines.append(_line(record["release"], words, kept))
     named = {str(record["release"]) for record in served}
     others = {str(one["release"]): str(one["image"]) for bundles in kept.values() for one in bundles}
     for name in sorted(others.keys() - named, reverse=True):
-        lines.append(_line(name, ["never served, or long ago", others[name]], kept))
+        behind = [_BEHIND] if current and is_behind(name, current, kept) else []
+        lines.append(_line(name, ["never served, or long ago", others[name], *behind], kept))
     return lines or ["No release has been made."]
+
+
+_BEHIND = "behind the rollback floor"
 
 
 def _line(name: str, words: Sequence[str], kept: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -149,7 +159,11 @@ def _recorded(records_by_host: Mapping[str, Records]) -> Record:
             "application host, or remove it and record anew which of /var/lib/hardened/slot-*.json serves: "
             "ansible HOST -m techsaas.hardened.release_record -a 'slot=... release=... image=...'"
         )
-    return max(map(dict, found.values()), key=lambda record: str(record["promoted_at"]), default={})
+    latest = max(map(dict, found.values()), key=lambda record: str(record["promoted_at"]), default={})
+    floors = [record["floor"] for record in found.values() if record.get("floor")]
+    if floors:
+        latest["floor"] = max(floors, key=lambda floor: str(floor["raised_at"]))
+    return latest
 
 
 def plan(
@@ -206,6 +220,14 @@ def rollback(
         host: {str(one["release"]): one for one in (kept or {}).get(host, ())} for host in records_by_host
     }
     target = _target(current, wanted, bundles)
+    behind = {
+        name
+        for kept_here in bundles.values()
+        for name in {*kept_here, target}
+        if is_behind(name, current, kept)
+    }
+    if target in behind:
+        raise ReleaseError(_refusal(target, current))
     held = {host: records.get(f"slot-{slot}") or {} for host, records in records_by_host.items()}
     waits = {host: bundle for host, bundle in held.items() if bundle.get("release") == target}
     found = {host: bundles[host][target] for host in held if target in bundles[host]} | waits
@@ -230,7 +252,7 @@ def rollback(
         held_as = ", ".join(f"{image} on {host}" for image, host in by_image.items())
         problems.append(f"slot {slot} holds release {target} as {held_as}")
     if problems:
-        everywhere = set.intersection(*(set(names) for names in bundles.values())) - {current["release"]}
+        everywhere = set.intersection(*map(set, bundles.values())) - {current["release"]} - behind
         advice = f"Kept on every host: {', '.join(sorted(everywhere))}" if everywhere else _ADVICE
         raise ReleaseError("; ".join(problems) + f". {advice}")
     return {
@@ -242,6 +264,122 @@ def rollback(
 
 
 _ADVICE = "Deploy the image that you want instead: deploy.yml -e image=..."
+
+
+def is_behind(
+    name: str, current: Records, kept: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+) -> bool:
+    """Whether a contract has taken from the schema what a release needs: it is older than the one that served then."""
+    floor = current.get("floor")
+    if not floor or name in (floor["release"], current["release"]):
+        return False
+    kept_at = [
+        _moment(datetime.datetime.fromtimestamp(float(one["kept_at"]), datetime.timezone.utc))
+        for bundles in (kept or {}).values()
+        for one in bundles
+        if one["release"] == name and "kept_at" in one
+    ]
+    served_at = [one["promoted_at"] for one in current.get("history", []) if one["release"] == name]
+    return not any(moment > floor["raised_at"] for moment in kept_at + served_at)
+
+
+def _refusal(target: str, current: Records) -> str:
+    floor = current["floor"]
+    serves = ", which serves" if floor["release"] == current["release"] else ""
+    return (
+        f"release {target} is behind the rollback floor: the contract of release {floor['release']} "
+        f"({floor['raised_at'][:19]}Z) has taken from the database what only releases before it need. "
+        f"The oldest that is safe is {floor['release']}{serves}. An image that can work with the database as it is can be "
+        "deployed as a new release: deploy.yml -e image=..."
+    )
+
+
+def migration(
+    records_by_host: Mapping[str, Records],
+    rollouts: Mapping[str, Any],
+    weights: Mapping[str, Mapping[str, int]],
+    phase: str,
+) -> Record:
+    """Return the release whose image runs a phase of its migration that follows a release.
+
+    A contract must find nobody who could still go back, by hand or by itself, to what it takes the ground from.
+
+    :param records_by_host: the records of each application host.
+    :param rollouts: for each edge, its record of the latest rollout.
+    :param weights: for each edge, how many of its links lead to each slot; empty where it has none.
+    :param phase: backfill or contract.
+    :raises ReleaseError: naming everything that stands in the way.
+    """
+    current = serving(records_by_host, rollouts)
+    if not current:
+        raise ReleaseError("nothing was released here yet, so there is nothing to migrate; run deploy.yml")
+    problems = [
+        f"{edge}: release {one['release']} is a canary with {one['weight']} % of the requests (promote.yml or abort.yml ends it)"
+        for edge, one in rollouts.items()
+        if one and one["phase"] == "canary"
+    ]
+    if phase == "contract":
+        problems += _undecided(current, rollouts) + _astray(current, records_by_host, weights)
+    if problems:
+        raise ReleaseError(f"no {phase} now: {'; '.join(problems)}")
+    return {key: current[key] for key in ("slot", "release", "image")}
+
+
+def _undecided(current: Records, rollouts: Mapping[str, Any]) -> list[str]:
+    """Edges that could still go back by themselves, or that have another release in service."""
+    problems = []
+    for edge, one in rollouts.items():
+        if not one or one["phase"] == "canary":
+            continue
+        served = one if one["phase"] in ("watch", "confirmed") else one.get("previous") or {}
+        if one["phase"] == "watch":
+            before = (one.get("previous") or {}).get("release", "the one before")
+            problems.append(
+                f"{edge}: release {one['release']} is watched, and may be taken back to {before} (promote.yml confirms it)"
+            )
+        elif served and served["release"] != current["release"]:
+            problems.append(
+                f"{edge}: serves release {served['release']}, and not {current['release']} (deploy.yml)"
+            )
+    return problems
+
+
+def _astray(
+    current: Records, records_by_host: Mapping[str, Records], weights: Mapping[str, Mapping[str, int]]
+) -> list[str]:
+    """Edges whose requests go elsewhere, and hosts that hold something else there."""
+    slot = current["slot"]
+    problems = []
+    for edge, links in weights.items():
+        others = {name: many for name, many in links.items() if name != slot and many}
+        if others:
+            told = ", ".join(f"{many} to {name}" for name, many in others.items())
+            problems.append(f"{edge}: not all links lead to slot {slot}: {told} (deploy.yml)")
+    for host, records in records_by_host.items():
+        recorded = (records.get("release") or {}).get("release", "none")
+        if recorded != current["release"]:
+            problems.append(
+                f"{host}: has release {recorded} on record, not {current['release']} (deploy.yml)"
+            )
+        held = records.get(f"slot-{slot}") or {}
+        if held.get("release") != current["release"]:
+            problems.append(
+                f"{host}: slot {slot} holds {_words(held)}, not release {current['release']} (deploy.yml)"
+            )
+    return problems
+
+
+def floored(current: Records, release: str, now: datetime.datetime) -> Record:
+    """The record once nothing before the release that serves may be gone back to; its floor stays where it is that already.
+
+    :raises ReleaseError: if another one serves.
+    """
+    if not current or current["release"] != release:
+        serves = f"release {current['release']} serves" if current else "nothing was released"
+        raise ReleaseError(f"{serves} here, not {release}")
+    if (current.get("floor") or {}).get("release") == release:
+        return dict(current)
+    return {**current, "floor": {"release": release, "raised_at": _moment(now)}}
 
 
 def _target(current: Records, wanted: str, bundles: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
@@ -285,7 +423,12 @@ def promote(current: Records, target: Records, now: datetime.datetime, token: in
     return {
         **bundle,
         **({"token": latest} if latest else {}),
-        "promoted_at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+        **({"floor": current["floor"]} if current.get("floor") else {}),
+        "promoted_at": _moment(now),
         "previous": replaced,
         "history": history[:HISTORY],
     }
+
+
+def _moment(when: datetime.datetime) -> str:
+    return f"{when:%Y-%m-%dT%H:%M:%S.%fZ}"

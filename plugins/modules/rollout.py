@@ -144,6 +144,10 @@ verdict:
   description: This edge's own, with C(verdict) (pass, fail, inconclusive), C(reasons) and C(metrics).
   returned: O(state=canary)
   type: dict
+weights:
+  description: How many of the hundred links lead to each slot, and how many to none (C(unassigned)); empty where there are none yet.
+  returned: O(state=read)
+  type: dict
 moved:
   description: How many of the hundred links were changed.
   returned: always
@@ -195,12 +199,18 @@ def main() -> None:
     )
     try:
         if module.params["state"] == "read":
-            module.exit_json(changed=False, rollout=rollout_state.read(), moved=0)
+            module.exit_json(changed=False, rollout=rollout_state.read(), weights=_weights(), moved=0)
         _change(module)
     except rollout_state.RolloutError as error:
         module.fail_json(msg=f"{error}. Nothing was changed")
     except OSError as error:
         module.fail_json(msg=f"{error.filename or rollout_state.LINKS}: {error.strerror}")
+
+
+def _weights() -> dict[str, int]:
+    if not os.path.isdir(rollout_state.LINKS):
+        return {}
+    return slot_links.weights(slot_links.read(rollout_state.LINKS, rollout_state.SOCKETS))
 
 
 def _change(module: AnsibleModule) -> None:

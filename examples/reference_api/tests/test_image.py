@@ -98,7 +98,7 @@ def test_its_configuration_is_that_of_a_locked_down_service(layout: Path) -> Non
     assert config["config"]["User"] == "1000:1000"
     assert config["config"]["Entrypoint"] == [PYTHON, "-m", "reference_api"]
     assert config["config"]["Healthcheck"]["Test"][0] == "CMD"  # not CMD-SHELL: there is none
-    assert config["config"]["Labels"]["techsaas.hardened.schema.head"] == "0002"
+    assert config["config"]["Labels"]["techsaas.hardened.schema.head"] == "0003"
     inspected = subprocess.run(
         ["skopeo", "inspect", f"oci:{layout}:1.0.0"], capture_output=True, check=True, text=True
     )
@@ -175,7 +175,7 @@ def test_it_serves_read_only_without_privileges(image: str, cluster: Cluster, sy
         migrated = subprocess.run(
             run(image, "migrate", options=variables + mounts), check=True, stdout=subprocess.PIPE
         )
-        assert json.loads(migrated.stdout) == {"changed": True, "from": None, "to": "0002"}
+        assert json.loads(migrated.stdout) == {"changed": True, "from": None, "to": "0003"}
         options = (*variables, *mounts, f"--name={name}")
         process = subprocess.Popen(
             run(image, "serve", "--host=127.0.0.1", f"--port={port}", options=options), stderr=subprocess.PIPE

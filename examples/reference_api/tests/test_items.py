@@ -22,6 +22,7 @@ def test_an_item_lives_from_create_to_delete(client: httpx.Client) -> None:
     created = client.post("/v1/items", json={"name": "first", "content": "ünïcödé ✓\nline"})
     assert created.status_code == 201
     item = created.json()
+    assert item["size"] == len("ünïcödé ✓\nline".encode())
     assert created.headers["location"] == f"/v1/items/{item['id']}"
     read = client.get(created.headers["location"])
     assert (read.status_code, read.json()) == (200, item)

@@ -65,7 +65,7 @@ def test_only_configured_origins_may_read_answers(api: Api) -> None:
 
 def test_answers_are_neither_cached_nor_guessed_at(api: Api) -> None:
     response = api.http.get("/version")
-    assert response.json() == {"release": "2026.01.1", "image_version": "1.0.0", "schema_head": "0002"}
+    assert response.json() == {"release": "2026.01.1", "image_version": "1.0.0", "schema_head": "0003"}
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert "server" not in response.headers

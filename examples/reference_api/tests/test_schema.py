@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -40,11 +42,13 @@ def readiness(api: Api) -> tuple[int, str]:
 
 def test_the_head_is_the_last_of_a_numbered_line() -> None:
     script = ScriptDirectory.from_config(schema.scripts())
-    assert script.get_heads() == [schema.HEAD]
+    assert script.get_heads() == [schema.CONTRACTED]
     revisions = [revision.revision for revision in script.walk_revisions()][::-1]
     assert revisions == [f"{number:04}" for number in range(1, len(revisions) + 1)]
     for revision in script.walk_revisions():
         assert "0001" <= revision.module.oldest_compatible <= revision.revision
+        # What migrate brings next to a release that serves takes nothing from it.
+        assert (revision.module.phase == "contract") == (revision.revision > schema.HEAD)
         with pytest.raises(NotImplementedError, match="forward only"):
             revision.module.downgrade()
 
@@ -96,6 +100,102 @@ def test_a_busy_table_fails_the_migration_and_leaves_no_trace(
     assert "lock timeout" in json.loads(result.stderr)["error"]
     superuser.rollback()
     assert migrate(environment) == {"changed": True, "from": "0001", "to": schema.HEAD}
+
+
+def test_how_long_a_table_is_waited_for_is_told(
+    environment: dict[str, str], superuser: psycopg.Connection
+) -> None:
+    schema.migrate(load(environment), "0001")
+    superuser.execute("LOCK TABLE items IN ROW EXCLUSIVE MODE")
+    started = time.monotonic()
+    told = environment | {"PGOPTIONS": "-c lock_timeout=300ms -c statement_timeout=2s"}
+    assert run_command("migrate", environment=told).returncode == 75
+    assert time.monotonic() - started < 4.5
+
+
+def test_a_statement_that_takes_too_long_is_not_tried_again(
+    environment: dict[str, str], superuser: psycopg.Connection
+) -> None:
+    schema.migrate(load(environment), "0001")
+    superuser.execute("LOCK TABLE items IN ROW EXCLUSIVE MODE")
+    told = environment | {"PGOPTIONS": "-c lock_timeout=20s -c statement_timeout=300ms"}
+    result = run_command("migrate", environment=told)
+    assert result.returncode == 1
+    assert "statement timeout" in json.loads(result.stderr)["error"]
+
+
+INSERT = (
+    "INSERT INTO items (client, created_by, name, content{more}) VALUES ('acme', 'key', 'x', 'ünï'{value})"
+)
+BEFORE, SINCE = INSERT.format(more="", value=""), INSERT.format(more=", size", value=", 5")
+
+
+def test_the_phases_of_a_change(environment: dict[str, str], superuser: psycopg.Connection) -> None:
+    superuser.autocommit = True
+    for early in ("backfill", "contract"):
+        refused = run_command(early, environment=environment)
+        assert (refused.returncode, json.loads(refused.stderr)) == (1, {"error": "run migrate first"})
+    migrate(environment)
+    superuser.execute("INSERT INTO api_keys (id, client, secret_hash) VALUES ('key', 'acme', '')")
+    # An image from before the change writes beside one from after it.
+    for statement in [BEFORE] * 2500 + [SINCE]:
+        superuser.execute(statement)
+    refused = run_command("contract", environment=environment)
+    assert refused.returncode == 1
+    assert "run backfill first" in json.loads(refused.stderr)["error"]
+    superuser.execute(BEFORE)
+
+    assert _say("backfill", environment) == {"changed": True, "rows": 2501}
+    assert superuser.execute("SELECT DISTINCT size FROM items").fetchall() == [(5,)]
+    assert _say("backfill", environment) == {"changed": False, "rows": 0}
+    superuser.execute(BEFORE)
+    assert _say("backfill", environment) == {"changed": True, "rows": 1}
+
+    contracted = {"changed": True, "from": schema.HEAD, "to": schema.CONTRACTED}
+    assert _say("contract", environment) == contracted
+    assert _say("contract", environment)["changed"] is False
+    superuser.execute(SINCE)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        superuser.execute(BEFORE)
+    # This image goes on, and one from before would say that it cannot.
+    assert migrate(environment)["changed"] is False
+    oldest = superuser.execute("SELECT oldest_compatible FROM schema_support").fetchone()
+    assert oldest == (schema.HEAD,)
+    assert schema.judge(schema.CONTRACTED, schema.HEAD) == "ok"
+
+
+def test_a_contract_that_gets_no_lock_is_worth_another_try(
+    environment: dict[str, str], superuser: psycopg.Connection
+) -> None:
+    migrate(environment)
+    superuser.execute("LOCK TABLE items IN ACCESS SHARE MODE")
+    told = environment | {"PGOPTIONS": "-c lock_timeout=300ms"}
+    assert run_command("contract", environment=told).returncode == 75
+    superuser.rollback()
+    assert _say("contract", environment)["to"] == schema.CONTRACTED
+
+
+def test_an_image_from_before_a_contract_does_not_go_on(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(environment)
+    _say("contract", environment)
+    monkeypatch.setattr(schema, "HEAD", "0002")
+    with pytest.raises(schema.SchemaError, match="needs an image of 0003 or later"):
+        schema.migrate(load(environment), "0002")
+
+
+def test_a_contract_that_is_owed_comes_first(environment: dict[str, str]) -> None:
+    migrate(environment)
+    with pytest.raises(schema.SchemaError, match="0005 is owed"):
+        schema.migrate(load(environment), schema.CONTRACTED)
+
+
+def _say(command: str, environment: dict[str, str]) -> dict[str, Any]:
+    result = run_command(command, environment=environment)
+    assert result.returncode == 0, result.stderr
+    said: dict[str, Any] = json.loads(result.stdout)
+    return said
 
 
 def test_an_unreachable_database_is_worth_another_try(environment: dict[str, str]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands of the image: serve, migrate, revoke, check-config, healthcheck."""
+"""The commands of the image: serve, migrate, backfill, contract, revoke, check-config, healthcheck."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PORT = 8000
 GRACE = 25  # seconds for requests in flight; less than what a supervisor waits before it kills
 EX_TEMPFAIL = 75
+# A lock, a deadlock or a conflict with others: worth another try, as is no connection, which has no code.
+WORTH_ANOTHER_TRY = {None, "55P03", "40P01", "40001", "57P03"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     serve.add_argument("--host", default="0.0.0.0")  # noqa: S104
     serve.add_argument("--port", type=int, default=PORT)
     commands.add_parser("migrate", help="bring the database's schema forward to this image's")
+    commands.add_parser("backfill", help="fill what migrate has added, a few rows at a time")
+    commands.add_parser("contract", help="take from the schema what only images before this one need")
     revoke = commands.add_parser("revoke", help="take a client's key away, once and for all")
     revoke.add_argument("key_id")
     commands.add_parser("check-config", help="check the environment and say all that is wrong with it")
@@ -49,8 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigurationError as error:
         _report(error, as_json=options.command == "check-config")
         return EX_CONFIG
-    if options.command == "migrate":
-        return _migrate(settings)
+    if options.command in ("migrate", "backfill", "contract"):
+        return _change_schema(settings, options.command)
     if options.command == "revoke":
         return _revoke(settings, options.key_id)
     _print({"ok": True, "configuration": settings.fingerprint(), "problems": []})
@@ -98,17 +102,18 @@ def _serve(settings: Settings, host: str, port: int) -> int:
     return 0
 
 
-def _migrate(settings: Settings) -> int:
-    from sqlalchemy.exc import OperationalError
+def _change_schema(settings: Settings, command: str) -> int:
+    from sqlalchemy.exc import DBAPIError
 
-    from .schema import SchemaError, migrate
+    from . import schema
 
+    phases = {"migrate": schema.migrate, "backfill": schema.backfill, "contract": schema.contract}
     try:
-        _print(migrate(settings))
-    except OperationalError as error:  # no connection, or a lock not had in time: worth another try
+        _print(phases[command](settings))
+    except DBAPIError as error:
         _print({"error": str(error.orig).strip()}, sys.stderr)
-        return EX_TEMPFAIL
-    except SchemaError as error:
+        return EX_TEMPFAIL if getattr(error.orig, "sqlstate", None) in WORTH_ANOTHER_TRY else 1
+    except schema.SchemaError as error:
         _print({"error": str(error)}, sys.stderr)
         return 1
     return 0

@@ -62,6 +62,7 @@ class Item(Base):
     created_by: Mapped[str] = mapped_column(ForeignKey("api_keys.id"))
     name: Mapped[str]
     content: Mapped[str]
+    size: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (Index("items_client_id", "client", "id"),)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The database's schema: bringing it forward, and telling whether this image can work with it."""
+"""The database's schema: bringing it forward in phases, and telling whether this image can work with it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,15 @@ from .config import Settings
 from .database import migration_engine
 
 # Revisions are numbers of four digits, so that an image can tell a later one that it does not know.
-HEAD = "0002"
+# HEAD is what this image needs, and `migrate` brings; CONTRACTED is what `contract` brings, once nobody
+# goes back to an image from before HEAD.
+HEAD = "0003"
+CONTRACTED = "0005"
 LOCK = 0x7265_6661_7069  # "refapi": one migration at a time in a database
 LOCK_WAIT = "60s"  # for another migration to finish
-TABLE_WAIT = "5s"  # for requests to leave a table: waiting longer would queue all others behind us
+# For requests to leave a table, unless PGOPTIONS says: waiting longer would queue all others behind us.
+TABLE_WAIT = "5s"
+BATCH = 1000  # rows that a backfill holds at a time
 
 
 class SchemaState(StrEnum):
@@ -63,20 +70,81 @@ async def inspect(engine: AsyncEngine) -> tuple[SchemaState, str | None]:
 
 def migrate(settings: Settings, target: str = HEAD) -> dict[str, Any]:
     """Bring the schema forward in one transaction; say what was and what is."""
-    engine = migration_engine(settings.database, settings.release)
-    with engine.begin() as connection:
-        _set_lock_timeout(connection, LOCK_WAIT)
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        _set_lock_timeout(connection, TABLE_WAIT)
-        before = MigrationContext.configure(connection).get_current_revision()
+    with _alone(settings) as connection:
+        before = _revision(connection)
         if before is None or before < target:
+            owed = [name for name in _between(before, target) if before and _phase(name) == "contract"]
+            if owed:
+                raise SchemaError(f"{owed[-1]} is owed: have the image before run contract first")
             _upgrade(connection, target)
         elif before > HEAD:
             oldest = connection.scalar(text("SELECT oldest_compatible FROM schema_support"))
             if judge(before, oldest) is not SchemaState.OK:
                 raise SchemaError(f"the database is at {before} and needs an image of {oldest} or later")
-        after = MigrationContext.configure(connection).get_current_revision()
+        after = _revision(connection)
     return {"changed": before != after, "from": before, "to": after}
+
+
+def backfill(settings: Settings) -> dict[str, Any]:
+    """Fill what migrations have added, some rows in each transaction; say how many there were."""
+    rows = 0
+    for name in _between(None, HEAD):
+        fill = getattr(_script(name), "backfill", None)
+        while fill:
+            with _alone(settings) as connection:
+                if (_revision(connection) or "") < HEAD:
+                    raise SchemaError("run migrate first")
+                done = fill(connection, BATCH)
+            rows += done
+            if done < BATCH:
+                break
+    return {"changed": rows > 0, "rows": rows}
+
+
+def contract(settings: Settings) -> dict[str, Any]:
+    """Take away what only images before this one need, each step in a transaction of its own."""
+    with _alone(settings) as connection:
+        before = after = _revision(connection)
+        if before is None or before < HEAD:
+            raise SchemaError("run migrate first")
+        for script in map(_script, _between(None, HEAD)):
+            if hasattr(script, "UNFILLED") and connection.scalar(text(script.UNFILLED)):
+                raise SchemaError(f"what {script.revision} has added is not filled yet: run backfill first")
+    for name in _between(before, CONTRACTED):
+        with _alone(settings) as connection:
+            _upgrade(connection, name)
+        after = name
+    return {"changed": before != after, "from": before, "to": after}
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[Connection]:
+    """A transaction while no other migration runs."""
+    engine = migration_engine(settings.database, settings.release)
+    with engine.begin() as connection:
+        told = str(connection.scalar(text("SELECT current_setting('lock_timeout')")))
+        _set_lock_timeout(connection, LOCK_WAIT)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        _set_lock_timeout(connection, TABLE_WAIT if told == "0" else told)
+        yield connection
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _between(before: str | None, target: str) -> list[str]:
+    """Revisions after one, up to another, the oldest first."""
+    found = [script.revision for script in ScriptDirectory.from_config(scripts()).walk_revisions()]
+    return sorted(name for name in found if (before or "") < name <= target)
+
+
+def _script(revision: str) -> Any:
+    return ScriptDirectory.from_config(scripts()).get_revision(revision).module
+
+
+def _phase(revision: str) -> str:
+    return str(_script(revision).phase)
 
 
 def scripts() -> Config:
@@ -91,10 +159,9 @@ def _upgrade(connection: Connection, target: str) -> None:
     config = scripts()
     config.attributes["connection"] = connection
     command.upgrade(config, target)
-    revision = ScriptDirectory.from_config(config).get_revision(target)
     connection.execute(
         text("UPDATE schema_support SET oldest_compatible = :oldest"),
-        {"oldest": revision.module.oldest_compatible},
+        {"oldest": _script(target).oldest_compatible},
     )
 
 

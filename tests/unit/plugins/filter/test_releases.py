@@ -84,3 +84,14 @@ def test_rollback() -> None:
     }
     with pytest.raises(AnsibleFilterError, match=r"^a: slot blue holds nothing, not release one"):
         FILTERS["release_rollback"]({"a": host("a", {"release": record})})
+
+
+def test_whose_image_migrates() -> None:
+    bundle = {key: RECORD[key] for key in ("slot", "release", "image")}
+    hosts = [host("a", {"release": RECORD, "slot-blue": bundle})]
+    links = {"blue": 100, "green": 0, "unassigned": 0}
+    assert FILTERS["release_migration"](hosts, {"e": {"weights": links}, "f": {}}, "contract") == bundle
+    with pytest.raises(
+        AnsibleFilterError, match=r"^no contract now: e: not all links lead to slot blue: 1 to green"
+    ):
+        FILTERS["release_migration"](hosts, {"e": {"weights": {**links, "green": 1}}}, "contract")

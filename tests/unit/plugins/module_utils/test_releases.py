@@ -201,6 +201,166 @@ def test_history_is_told_the_latest_first() -> None:
     assert releases.history({"a": {}}, {"a": []}) == ["No release has been made."]
 
 
+# --- the rollback floor ---
+
+THIRD = {"slot": "blue", "release": "three", "image": "api@sha256:3"}
+SERVES = {**TWO, "token": 9}
+CONTRACTED = releases.floored(SERVES, "two", LATER)
+FLOOR = {"release": "two", "raised_at": "2026-11-24T07:01:00.123456Z"}
+
+
+def at(name: str, when: datetime.datetime, *tags: str) -> dict[str, Any]:
+    return {"release": name, "image": f"api:{name}", "tags": list(tags), "kept_at": when.timestamp()}
+
+
+def test_a_contract_raises_the_floor_to_what_serves() -> None:
+    assert CONTRACTED == {**SERVES, "floor": FLOOR}
+    later = LATER + datetime.timedelta(days=1)
+    assert releases.floored(CONTRACTED, "two", later) == CONTRACTED
+    third = releases.promote(CONTRACTED, THIRD, later)
+    assert third["floor"] == FLOOR
+    assert releases.floored(third, "three", later)["floor"]["release"] == "three"
+    for record, serves in ((TWO, "release two serves"), ({}, "nothing was released")):
+        with pytest.raises(ReleaseError, match=f"{serves} here, not one"):
+            releases.floored(record, "one", LATER)
+
+
+def test_the_latest_floor_of_all_hosts_holds() -> None:
+    old = {**TWO, "floor": {"release": "one", "raised_at": "2026-11-23T00:00:00.000000Z"}}
+    newer = releases.promote(TWO, THIRD, LATER + datetime.timedelta(hours=1))
+    hosts = {"a": {"release": CONTRACTED}, "b": {"release": newer}, "c": {"release": old}}
+    assert releases.serving(hosts) == {**newer, "floor": FLOOR}
+
+
+def test_nobody_goes_behind_the_floor() -> None:
+    before, after = NOW, LATER + datetime.timedelta(hours=1)
+    hosts = {"a": {"release": CONTRACTED, "slot-blue": FIRST}}
+    kept = {"a": [at("one", before), at("old", before, "golden"), at("new", after)]}
+    for wanted, name in (
+        ("", "one"),
+        ("one", "one"),
+        ("old", "old"),
+        ("golden", "old"),
+        ("unknown", "unknown"),
+    ):
+        with pytest.raises(ReleaseError) as caught:
+            releases.rollback(hosts, wanted, {}, kept)
+        assert str(caught.value) == (
+            f"release {name} is behind the rollback floor: the contract of release two (2026-11-24T07:01:00Z) has taken from the "
+            "database what only releases before it need. The oldest that is safe is two, which serves. An image that can work with "
+            "the database as it is can be deployed as a new release: deploy.yml -e image=..."
+        )
+    # What was filled after the contract works with what it has left.
+    assert releases.rollback(hosts, "new", {}, kept)["release"] == "new"
+
+
+def test_the_release_at_the_floor_and_those_since_are_gone_back_to() -> None:
+    later = LATER + datetime.timedelta(hours=1)
+    third = releases.promote(CONTRACTED, THIRD, later)
+    hosts = {"a": {"release": third, "slot-green": SECOND}}
+    assert releases.rollback(hosts, "")["release"] == "two"
+    with pytest.raises(ReleaseError, match=r"The oldest that is safe is two. An image"):
+        releases.rollback(hosts, "one")
+    back = releases.promote(third, SECOND, later + datetime.timedelta(hours=1))
+    assert releases.rollback({"a": {"release": back, "slot-blue": THIRD}}, "")["release"] == "three"
+
+
+def test_what_is_offered_instead_is_not_behind_the_floor() -> None:
+    later = LATER + datetime.timedelta(hours=1)
+    third = releases.promote(CONTRACTED, THIRD, later)
+    kept = {"a": [at("one", NOW), at("four", later)], "b": [at("one", NOW), at("four", later)]}
+    with pytest.raises(ReleaseError, match=r"Kept on every host: four$"):
+        releases.rollback({"a": {"release": third}, "b": {"release": third}}, "two", {}, kept)
+
+
+def test_history_shows_what_is_behind_the_floor() -> None:
+    kept = [at("one", NOW), at("older", NOW), at("four", LATER + datetime.timedelta(hours=1))]
+    assert releases.history({"a": {"release": CONTRACTED}}, {"a": kept}) == [
+        "two: serves, since 2026-11-24T07:01:00Z, api@sha256:2, the oldest that may be gone back to, not kept",
+        "one: served, since 2026-11-24T07:00:00Z, api@sha256:1, behind the rollback floor, kept",
+        "older: never served, or long ago, api:older, behind the rollback floor, kept",
+        "four: never served, or long ago, api:four, kept",
+    ]
+
+
+# --- what follows a release ---
+
+SERVING = {"a": {"release": SERVES, "slot-green": SECOND}, "b": {"release": SERVES, "slot-green": SECOND}}
+CONFIRMED = {**EDGE, "phase": "confirmed"}
+GREEN = {"blue": 0, "green": 100, "unassigned": 0}
+
+
+def test_the_image_that_serves_migrates() -> None:
+    for phase in releases.PHASES:
+        assert releases.migration(SERVING, {"e": CONFIRMED, "f": {}}, {"e": GREEN, "f": {}}, phase) == SECOND
+
+
+@pytest.mark.parametrize(
+    ("hosts", "edge", "links", "words"),
+    [
+        pytest.param(
+            SERVING,
+            {**EDGE, "release": "three", "slot": "blue", "phase": "canary", "weight": 10},
+            GREEN,
+            "e: release three is a canary with 10 % of the requests (promote.yml or abort.yml ends it)",
+            id="canary",
+        ),
+        pytest.param(
+            SERVING,
+            EDGE,
+            GREEN,
+            "e: release two is watched, and may be taken back to one (promote.yml confirms it)",
+            id="watch",
+        ),
+        pytest.param(
+            SERVING,
+            {**CONFIRMED, "release": "one", "token": 8},
+            GREEN,
+            "e: serves release one, and not two (deploy.yml)",
+            id="another-release",
+        ),
+        pytest.param(
+            SERVING,
+            {**CONFIRMED, "release": "three", "phase": "aborted", "token": 8},
+            GREEN,
+            "e: serves release one, and not two (deploy.yml)",
+            id="aborted-to-another",
+        ),
+        pytest.param(
+            SERVING,
+            CONFIRMED,
+            {"blue": 3, "green": 90, "unassigned": 7},
+            "e: not all links lead to slot green: 3 to blue, 7 to unassigned (deploy.yml)",
+            id="links",
+        ),
+        pytest.param(
+            {**SERVING, "b": {"release": ONE}},
+            CONFIRMED,
+            GREEN,
+            "b: has release one on record, not two (deploy.yml); "
+            "b: slot green holds nothing, not release two (deploy.yml)",
+            id="host",
+        ),
+    ],
+)
+def test_a_contract_waits_until_nobody_can_go_back(
+    hosts: dict[str, Any], edge: dict[str, Any], links: dict[str, int], words: str
+) -> None:
+    with pytest.raises(ReleaseError) as caught:
+        releases.migration(hosts, {"e": edge}, {"e": links}, "contract")
+    assert str(caught.value) == f"no contract now: {words}"
+    if edge["phase"] != "canary":
+        assert releases.migration(hosts, {"e": edge}, {"e": links}, "backfill") == SECOND
+
+
+def test_nothing_is_filled_beside_a_canary_or_before_the_first_release() -> None:
+    edge = {**EDGE, "phase": "canary", "weight": 10}
+    with pytest.raises(ReleaseError, match=r"^no backfill now: e: release two is a canary with 10 %"):
+        releases.migration(SERVING, {"e": edge}, {}, "backfill")
+    with pytest.raises(ReleaseError, match="nothing was released here yet"):
+        releases.migration({"a": {}}, {}, {}, "backfill")
+
+
 NOT_KEPT = ", which was not kept either"
 ADVICE = ". Deploy the image that you want instead: deploy.yml -e image=..."
 
@@ -301,6 +461,7 @@ class Fleet(RuleBasedStateMachine):
         self.hosts: dict[str, dict[str, Any]] = {"a": {}, "b": {}}
         self.served: list[dict[str, Any]] = []
         self.names = 0
+        self.behind: set[str] = set()
 
     def _record(self, target: dict[str, Any], hosts: list[str]) -> None:
         for host in hosts:
@@ -342,13 +503,31 @@ class Fleet(RuleBasedStateMachine):
         try:
             target = releases.rollback(self.hosts, name)
         except ReleaseError as error:
-            assert not current["previous"] or any(
-                bundle is None or bundle["release"] != current["previous"]["release"] for bundle in held
+            assert (
+                not current["previous"]
+                or current["previous"]["release"] in self.behind
+                or any(
+                    bundle is None or bundle["release"] != current["previous"]["release"] for bundle in held
+                )
             ), f"refused without need: {error}"
             return
+        assert target["release"] not in self.behind, "gone back behind a contract"
         bundle = {key: target[key] for key in ("slot", "release", "image")}
         assert held == [bundle, bundle]
         self._record(bundle, ["a", "b"])
+
+    @precondition(lambda self: self.served)
+    @rule()
+    def contract(self) -> None:
+        self.now += datetime.timedelta(minutes=1)
+        try:
+            target = releases.migration(self.hosts, {}, {}, "contract")
+        except ReleaseError:
+            return
+        self.behind |= {f"r{number}" for number in range(self.names + 1)} - {target["release"]}
+        for host in self.hosts.values():
+            self.now += datetime.timedelta(microseconds=7)
+            host["release"] = releases.floored(host["release"], target["release"], self.now)
 
     @invariant()
     def the_fleet_serves_what_was_last_recorded(self) -> None:

@@ -34,3 +34,7 @@ def test_nothing_is_moved_where_nothing_could_be() -> None:
 @pytest.mark.parametrize("weight", [-1, 100])
 def test_a_weight_that_is_none(weight: int) -> None:
     assert "must be from 0 to 99" in call(state="canary", weight=weight)["msg"]
+
+
+def test_where_the_links_lead_is_told_where_there_are_any() -> None:
+    assert call(state="read")["weights"] == {}

@@ -34,6 +34,8 @@ class ItemView(BaseModel):
     id: int
     name: str
     content: str
+    # Bytes; null for one from before there were sizes, until the backfill.
+    size: int | None
     created_by: str
     created_at: datetime
 
@@ -48,7 +50,8 @@ class ItemPage(BaseModel):
 @router.post("", status_code=201)
 async def create(new: NewItem, client: UseClient, session: UseTransaction, response: Response) -> ItemView:
     """Store an item."""
-    item = Item(client=client.client, created_by=client.id, name=new.name, content=new.content)
+    size = len(new.content.encode())
+    item = Item(client=client.client, created_by=client.id, name=new.name, content=new.content, size=size)
     session.add(item)
     await session.flush()
     await session.refresh(item)

@@ -10,6 +10,8 @@ revision = "0001"
 down_revision = None
 # The oldest image, by its head, that still works once this migration is in.
 oldest_compatible = "0001"
+# expand, before the release, or contract, when nobody goes back any more.
+phase = "expand"
 
 
 def upgrade() -> None:

@@ -8,6 +8,7 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 oldest_compatible = "0001"
+phase = "expand"
 
 
 def upgrade() -> None:

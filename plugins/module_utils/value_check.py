@@ -10,7 +10,7 @@ from typing import Any, Callable, NamedTuple
 from ansible_collections.techsaas.hardened.plugins.module_utils.nearest_name import nearest
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import Finding
 from ansible_collections.techsaas.hardened.plugins.module_utils.validation_spec import MISSING, Option
-from ansible_collections.techsaas.hardened.plugins.module_utils.value_kinds import KINDS
+from ansible_collections.techsaas.hardened.plugins.module_utils.value_kinds import FILE_KINDS, KINDS
 from ansible_collections.techsaas.hardened.plugins.module_utils.value_types import (
     TYPE_NAMES,
     fits,
@@ -24,16 +24,21 @@ class _Manner(NamedTuple):
 
     loose: bool
     context: Callable[[str], Iterable[str]] | None
+    directory: str
 
 
 def check(
-    option: Option, value: Any, loose: bool = False, context: Callable[[str], Iterable[str]] | None = None
+    option: Option,
+    value: Any,
+    loose: bool = False,
+    context: Callable[[str], Iterable[str]] | None = None,
+    directory: str = "",
 ) -> list[Finding]:
     """Findings for `value`; `loose` is for values that could only be written as texts (templates, -e name=value).
 
-    `context` gives the names that a secret must not contain.
+    `context` gives the names that a secret must not contain; `directory` is where paths of the inventory begin.
     """
-    return list(_check(option, value, _Manner(loose, context), ""))
+    return list(_check(option, value, _Manner(loose, context, directory), ""))
 
 
 def _check(option: Option, value: Any, manner: _Manner, where: str) -> Iterator[Finding]:
@@ -127,6 +132,8 @@ def _scalar(option: Option, value: Any, manner: _Manner, where: str) -> Iterator
     if isinstance(value, str) and (value or option.required):
         if manner.context is not None and rules.get("kind") == "secret":
             rules = {**rules, "context": manner.context(value)}
+        elif rules.get("kind") in FILE_KINDS:
+            rules = {**rules, "directory": manner.directory}
         for finding in KINDS[rules.get("kind", "text")](value, rules):
             yield finding._replace(where=where + finding.where)
         if "pattern" in rules and not re.fullmatch(rules["pattern"], value):

@@ -7,6 +7,7 @@ import datetime
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.techsaas.hardened.plugins.module_utils.image_reference import ReferenceProblem, parse
@@ -222,6 +223,50 @@ def _private_key(value: str, _params: Params) -> Iterator[Finding]:
         )
 
 
+def _task_file(value: str, params: Params) -> Iterator[Finding]:
+    path = Path(params.get("directory") or ".", value)
+    if not path.is_file():
+        yield Finding(
+            "NO_SUCH_FILE",
+            "must name a file on the controller; the path begins at the inventory's directory",
+            "correct the path, or write the file",
+        )
+        return
+    problem = _no_tasks(path)
+    if problem:
+        yield Finding(
+            "TASKS",
+            f"must be a list of tasks: {problem}",
+            "write it like a task file of a role, without plays",
+        )
+
+
+def _no_tasks(path: Path) -> str:
+    """What is wrong with a file of tasks, as far as that can be seen without running it."""
+    # Only the controller has it for sure.
+    import yaml
+
+    try:
+        # Composed and not loaded: vaulted values have a tag of Ansible's own.
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError):
+        return "it cannot be read"
+    except yaml.MarkedYAMLError as error:
+        place = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        return f"it is no YAML{place}"
+    except yaml.YAMLError:
+        return "it is no YAML"
+    if root is None:
+        return "it is empty"
+    if not isinstance(root, yaml.SequenceNode):
+        return "it is something else"
+    for task in root.value:
+        keys = [key.value for key, _value in task.value] if isinstance(task, yaml.MappingNode) else []
+        if not keys or "hosts" in keys:
+            return f"the entry at line {task.start_mark.line + 1} is none"
+    return ""
+
+
 def _is_address(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
@@ -240,6 +285,8 @@ def _by_pattern(code: str, pattern: str, rule: str, fix: str) -> Kind:
     return check
 
 
+# What they are is found out where the inventory lies.
+FILE_KINDS = ("task_file",)
 # Their values must stand nowhere in clear.
 SECRET_KINDS = ("secret", "private_key")
 KINDS: dict[str, Kind] = {
@@ -254,6 +301,7 @@ KINDS: dict[str, Kind] = {
     "syscall": _syscall,
     "capability": _capability,
     "day": _day,
+    "task_file": _task_file,
     "certificate": _certificate,
     "public_key": _public_key,
     "private_key": _private_key,

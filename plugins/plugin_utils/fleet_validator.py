@@ -154,7 +154,13 @@ class FleetValidator:
         key = (id(option), id(outcome.value), loose)
         known = self._judged.get(key)
         if known is None:
-            found = check(option, outcome.value, loose, lambda text: self._context(option, variables, text))
+            found = check(
+                option,
+                outcome.value,
+                loose,
+                lambda text: self._context(option, variables, text),
+                str(variables.get("inventory_dir") or ""),
+            )
             known = self._judged[key] = (outcome.value, found)
         return known[1], outcome.value
 

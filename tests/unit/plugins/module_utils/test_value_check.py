@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,3 +168,38 @@ def test_wrong_annotations_are_the_collections_fault() -> None:
         build({}, {"r": {"argument_specs": specs, "validation": {"options": {"r_a": {"knid": "x"}}}}})
     with pytest.raises(SpecificationError, match="nosuch"):
         build({}, {"r": {"argument_specs": specs, "validation": {"options": {"r_a": {"kind": "nosuch"}}}}})
+
+
+_TASKS = "- name: one\n  ansible.builtin.debug:\n    msg: !vault |\n      $ANSIBLE_VAULT;1.1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (_TASKS, ""),
+        ("", "it is empty"),
+        ("# nothing\n", "it is empty"),
+        ("name: one\n", "it is something else"),
+        ("- name: one\n\t- two\n", "it is no YAML at line 2"),
+        ("- name: one\n- two\n", "the entry at line 2 is none"),
+        ("---\n- name: a play\n  hosts: all\n", "the entry at line 2 is none"),
+    ],
+)
+def test_a_task_file_is_looked_into(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks" / "one.yml").write_text(content, encoding="utf-8")
+    body = {"type": "list", "elements": "str", "kind": "task_file"}
+    option = build({"options": {"x": body}}, {}).environment.options["x"]
+    found = check(option, ["hooks/one.yml"], directory=str(tmp_path))
+    assert [(one.where, one.code, one.rule) for one in found] == (
+        [("[0]", "TASKS", f"must be a list of tasks: {words}")] if words else []
+    )
+
+
+def test_files_of_the_inventory_have_to_be_there(tmp_path: Path) -> None:
+    (tmp_path / "sql").mkdir()
+    (tmp_path / "one.yml").write_text(_TASKS, encoding="utf-8")
+    for kind, value in (("task_file", "two.yml"), ("task_file", "sql")):
+        option = build({"options": {"x": {"kind": kind}}}, {}).environment.options["x"]
+        assert [one.code for one in check(option, value, directory=str(tmp_path))] == ["NO_SUCH_FILE"], value
+        assert "zebra" not in repr(check(option, "zebra", directory=str(tmp_path)))

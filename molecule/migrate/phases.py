@@ -73,6 +73,26 @@ def test_a_migration_comes_before_the_release_that_needs_it(deployment: Deployme
     assert deployment.sql(UNFILLED) == "4"
 
 
+def test_sql_that_would_hurt_is_found_in_preflight(deployment: Deployment) -> None:
+    directory = deployment.client.inventory / "sql"
+    directory.mkdir(exist_ok=True)
+    path = directory / "0003.sql"
+    wanted = ("-e", json.dumps({"app_migration_sql": ["sql"]}))
+    try:
+        assert "NO_SUCH_FILE" in refused(deployment.playbook("preflight.yml", *wanted))
+        path.write_text("SELECT 1;\nALTER TABLE items ALTER size TYPE int;\n", encoding="utf-8")
+        said = refused(deployment.playbook("preflight.yml", *wanted))
+        assert "sql/0003.sql:2 COLUMN_TYPE" in said
+        assert "1 problem in 1 place" in said
+        allowed = "-- hardened: allow COLUMN_TYPE because there are three rows"
+        path.write_text(f"{allowed}\nALTER TABLE items ALTER size TYPE int;\n", encoding="utf-8")
+        said = succeeded(deployment.playbook("preflight.yml", *wanted))
+        assert "allowed in sql/0003.sql:2: COLUMN_TYPE, because there are three rows" in said
+    finally:
+        path.unlink(missing_ok=True)
+        directory.rmdir()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -241,6 +241,16 @@ def _task_file(value: str, params: Params) -> Iterator[Finding]:
         )
 
 
+def _sql_path(value: str, params: Params) -> Iterator[Finding]:
+    path = Path(params.get("directory") or ".", value)
+    if not path.is_file() and not any(path.glob("*.sql")):
+        yield Finding(
+            "NO_SUCH_FILE",
+            "must name a file on the controller, or a directory with files *.sql; the path begins at the inventory's directory",
+            "correct the path, or write the file",
+        )
+
+
 def _no_tasks(path: Path) -> str:
     """What is wrong with a file of tasks, as far as that can be seen without running it."""
     # Only the controller has it for sure.
@@ -286,7 +296,7 @@ def _by_pattern(code: str, pattern: str, rule: str, fix: str) -> Kind:
 
 
 # What they are is found out where the inventory lies.
-FILE_KINDS = ("task_file",)
+FILE_KINDS = ("task_file", "sql_path")
 # Their values must stand nowhere in clear.
 SECRET_KINDS = ("secret", "private_key")
 KINDS: dict[str, Kind] = {
@@ -302,6 +312,7 @@ KINDS: dict[str, Kind] = {
     "capability": _capability,
     "day": _day,
     "task_file": _task_file,
+    "sql_path": _sql_path,
     "certificate": _certificate,
     "public_key": _public_key,
     "private_key": _private_key,

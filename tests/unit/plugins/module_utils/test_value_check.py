@@ -199,7 +199,16 @@ def test_a_task_file_is_looked_into(tmp_path: Path, content: str, words: str) ->
 def test_files_of_the_inventory_have_to_be_there(tmp_path: Path) -> None:
     (tmp_path / "sql").mkdir()
     (tmp_path / "one.yml").write_text(_TASKS, encoding="utf-8")
-    for kind, value in (("task_file", "two.yml"), ("task_file", "sql")):
+    for kind, value in (
+        ("task_file", "two.yml"),
+        ("task_file", "sql"),
+        ("sql_path", "sql"),
+        ("sql_path", "x.sql"),
+    ):
         option = build({"options": {"x": {"kind": kind}}}, {}).environment.options["x"]
         assert [one.code for one in check(option, value, directory=str(tmp_path))] == ["NO_SUCH_FILE"], value
         assert "zebra" not in repr(check(option, "zebra", directory=str(tmp_path)))
+    (tmp_path / "sql" / "1.sql").write_text("", encoding="utf-8")
+    option = build({"options": {"x": {"kind": "sql_path"}}}, {}).environment.options["x"]
+    for good in ("sql", "sql/1.sql", str(tmp_path / "sql")):
+        assert check(option, good, directory=str(tmp_path)) == []

@@ -65,7 +65,11 @@ def test_a_migration_that_gets_no_lock_holds_nobody_up_and_changes_nothing(deplo
 
 
 def test_a_migration_comes_before_the_release_that_needs_it(deployment: Deployment) -> None:
-    succeeded(deployment.playbook("release.yml", "-e", "release=new", "-e", "rollout_watch=600"))
+    succeeded(
+        deployment.playbook(
+            "release.yml", "-e", "release=new", "-e", "canary=false", "-e", "rollout_watch=600"
+        )
+    )
     assert revision(deployment) == "0003"
     assert deployment.record()["release"] == "new"
     assert readiness(deployment, deployment.record()["previous"]["slot"]) == "ok"

@@ -245,6 +245,9 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def run(self, terms: list[Any], variables: Mapping[str, Any] | None = None, **kwargs: Any) -> list[Any]:
         settings = self.settings(variables or {}, kwargs)
         form = self.get_option("return")
+        if form == "rotation" and settings.backend == "vault_file" and not settings.file:
+            # An inventory that is no file has no vault file beside it, and may need none.
+            return [secret_rotator.never_rotated() for _term in terms]
         backend = self.backend(settings)
         names = [parse_name(term) for term in terms]
         candidates = set(self.get_option("candidates"))

@@ -45,7 +45,12 @@ def run(
     while True:
         attempts += 1
         done = call(
-            list(command), stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace"
+            list(command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
         if done.returncode != TRY_AGAIN or attempts > retries:
             return Outcome(done.returncode, attempts, done.stdout, done.stderr, paused)

@@ -142,7 +142,7 @@ def view(backend: Backend, name: Name, is_candidate: bool) -> dict[str, Any]:
     """
     secret = existing(backend, name)
     if secret is None:
-        return {"generation": 0, "fallbacks": [], "settled": "", "accepted": []}
+        return never_rotated()
     found = progress(backend, name)
     used, fallbacks, generation, settled = secret.value, [], found.generation, ""
     if found.state in ("pending", "switching"):
@@ -155,6 +155,11 @@ def view(backend: Backend, name: Name, is_candidate: bool) -> dict[str, Any]:
     key = existing(backend, KEY)
     accepted = [fingerprint(value, key.value) for value in (used, *fallbacks)] if key else []
     return {"generation": generation, "fallbacks": fallbacks, "settled": settled, "accepted": accepted}
+
+
+def never_rotated() -> dict[str, Any]:
+    """The view of a secret that the backend does not have."""
+    return {"generation": 0, "fallbacks": [], "settled": "", "accepted": []}
 
 
 def _nothing(_step: str) -> None:

@@ -34,6 +34,8 @@ def _good() -> dict[str, Any]:
         },
         "app_cors_origins": [_ORIGIN],
         **{key: secrets.token_urlsafe(48) for key in keys},
+        # By default from the backend, which these inventories have none of.
+        **{f"{key}_rotation": {"generation": 0} for key in keys[:2]},
     }
 
 

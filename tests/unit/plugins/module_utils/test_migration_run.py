@@ -38,7 +38,7 @@ def test_a_busy_table_is_tried_again_after_growing_pauses(tmp_path: Path) -> Non
 
 
 def test_it_is_given_up_after_so_many(tmp_path: Path) -> None:
-    outcome = migration_run.run(program(tmp_path, 9), 2, lambda _: None)
+    outcome = migration_run.run(program(tmp_path, 9), 2, lambda seconds: None)
     assert (outcome.status, outcome.attempts) == (75, 3)
     assert migration_run.words(outcome, "the contract") == (
         "the contract was tried 3 times and found the database busy each time: canceling statement due to lock timeout"
@@ -50,13 +50,15 @@ def test_it_is_given_up_after_so_many(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [1, 2, 78, 125])
 def test_any_other_end_is_the_end(tmp_path: Path, status: int) -> None:
-    outcome = migration_run.run(program(tmp_path, 9, status), 5, lambda _: pytest.fail("it was tried again"))
+    outcome = migration_run.run(
+        program(tmp_path, 9, status), 5, lambda seconds: pytest.fail("it was tried again")
+    )
     assert (outcome.status, outcome.attempts) == (status, 1)
     assert f"failed with status {status}: canceling" in migration_run.words(outcome, "the migration")
 
 
 def test_pauses_grow_to_a_bound_and_differ() -> None:
-    assert len({migration_run.pause(3) for _ in range(20)}) > 10
+    assert len({migration_run.pause(3) for number in range(20)}) > 10
     even = [migration_run.pause(attempt, lambda: 0.5) for attempt in range(1, 9)]
     assert even == [1, 2, 4, 8, 16, 30, 30, 30]
     assert all(one <= other for one, other in pairwise(even))

@@ -18,7 +18,9 @@ _REMOVE = re.compile(r"^(?:Remv|Purg) (\S+)")
 # Below this apt does not install by itself what is not installed from there already.
 _USUAL = 100
 # Who has these in memory cannot be restarted without the host.
-_NEEDS_REBOOT = re.compile(r"(linux-image-.*|libc6|libdbus-1-3|libsystemd0|dbus|dbus-daemon|amd64-microcode|intel-microcode)")
+_NEEDS_REBOOT = re.compile(
+    r"(linux-image-.*|libc6|libdbus-1-3|libsystemd0|dbus|dbus-daemon|amd64-microcode|intel-microcode)"
+)
 
 
 class Version(NamedTuple):
@@ -177,7 +179,16 @@ def archive_name(name: str, version: str, architecture: str) -> str:
 
 def last_words(output: str, limit: int = 12) -> str:
     """What dpkg and apt said in the end, without their progress."""
-    quiet = ("Reading ", "Building ", "Get:", "Fetched ", "(Reading database", "Preparing to", "Selecting ", "Need to")
+    quiet = (
+        "Reading ",
+        "Building ",
+        "Get:",
+        "Fetched ",
+        "(Reading database",
+        "Preparing to",
+        "Selecting ",
+        "Need to",
+    )
     lines = [line.rstrip() for line in output.splitlines() if line.strip() and not line.startswith(quiet)]
     return "\n".join(lines[-limit:])
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.techsaas.hardened.plugins.module_utils import lease
+from ansible_collections.techsaas.hardened.plugins.module_utils import lease, upkeep_calendar
 
 _CERTIFICATE_DAYS = 14
 _DISK_PERCENT = 90
@@ -40,6 +40,7 @@ class Page:
             for problem in self._unusual(status):
                 self._wrong(host, problem)
         self._rotation()
+        self._calendar()
         self.lines += ["", *([f"PROBLEM {problem}" for problem in self.problems] or ["No problems."])]
 
     def _wrong(self, host: str, problem: str) -> None:
@@ -89,16 +90,24 @@ class Page:
         incident = status["records"].get("incident")
         if incident:
             yield f"incident {incident.get('case')} until {self._moment(incident.get('until'))}: {incident.get('reason')}"
-        for name in ("backup", "drill"):
+        for name, when in (("backup", "stopped"), ("drill", "at")):
             record = status["records"].get(name)
             if record:
-                yield f"{name} of {record.get('stopped') or record.get('finished') or record.get('time') or '?'}"
+                yield f"{name} of {record.get(when, '?')}"
+        yield from self._updates(status["records"])
         for path, end in status["certificates"].items():
             yield f"certificate {path} until {end} ({self._days(end)} days)"
         for timer in sorted(status["timers"], key=lambda one: str(one["unit"])):
             yield f"timer {timer['unit']}: last {self._moment(timer['last'])}, next {self._moment(timer['next'])}"
         if status["reboot_required"]:
             yield "wants to be restarted"
+
+    def _updates(self, records: Mapping[str, Any]) -> Iterator[str]:
+        last, pending = records.get("updates"), records.get("updates_pending")
+        if last:
+            yield f"updates of {last.get('finished') or last.get('started')}: {len(last.get('packages', ()))} packages {last.get('phase')}"
+        if pending and pending.get("pending"):
+            yield f"{len(pending['pending'])} security updates pending, seen {pending.get('last')}"
 
     def _rollout(self, record: Mapping[str, Any]) -> Iterator[str]:
         phase = record.get("phase")
@@ -140,6 +149,15 @@ class Page:
                 yield f"file system {name} is {percent} % full"
         if status.get("edge") and status["edge"]["weights"]["unassigned"] not in (0, 100):
             yield f"{status['edge']['weights']['unassigned']} % of requests go to no slot"
+        drained = status["records"].get("drain")
+        if drained:
+            yield f"out of the balance since {drained.get('since')} ({drained.get('reason')}); patch.yml brings it back"
+        updates = status["records"].get("updates") or {}
+        if updates.get("phase") in ("applying", "failed", "stuck"):
+            yield f"an installation of updates did not end well ({updates['phase']}, {updates.get('started')}); patch.yml goes on with it"
+        pending = status["records"].get("updates_pending") or {}
+        if pending.get("result") == "failed":
+            yield f"security updates could not be looked for {pending.get('last')}: {pending.get('problem')}"
         backup = status["records"].get("backup")
         if backup and self._age(str(backup.get("stopped", ""))) > _BACKUP_HOURS:
             yield f"the latest backup is of {backup.get('stopped')}"
@@ -157,6 +175,27 @@ class Page:
             else:
                 self.lines.append(f"  PROBLEM {line}")
                 self.problems.append(f"secret {line}")
+
+    def _calendar(self) -> None:
+        hosts = {
+            host: {
+                "upkeep": status["records"].get("upkeep") or {},
+                "drill": status["records"].get("drill") or {},
+                "days": status.get("upkeep_days") or {},
+            }
+            for host, status in self.hosts.items()
+            if status is not None
+        }
+        entries = upkeep_calendar.entries(hosts, self.groups, self.now)
+        if entries:
+            self.lines += ["", "Calendar"]
+        for entry in entries:
+            if entry.status in ("DUE", "OVERDUE"):
+                problem = f"{entry.words}; {upkeep_calendar.VERBS[entry.task]} does it"
+                self.lines.append(f"  PROBLEM {problem}")
+                self.problems.append(f"calendar: {problem}")
+            else:
+                self.lines.append(f"  {entry.words}")
 
     def _moment(self, seconds: Any) -> str:
         if not seconds:

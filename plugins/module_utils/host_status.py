@@ -15,7 +15,11 @@ from ansible_collections.techsaas.hardened.plugins.module_utils import host_fact
 # Runs a command: its output, or nothing where it fails or is not there.
 Ask = Callable[[list[str]], str]
 
-_RECORDS = ("backup", "blocklist", "drill", "incident", "lock", "release", "rollout")
+_RECORDS = (
+    *("backup", "blocklist", "drain", "drill", "incident", "lock", "release", "rollout", "updates"),
+    *("updates_pending", "upkeep"),
+)
+_UPKEEP = "etc/hardened/maintenance.json"
 _CERTIFICATES = ("etc/hardened/pki/*.crt", "etc/hardened/edge/*.crt", "etc/hardened/acme/*.crt")
 _EDGE = "var/lib/hardened/edge"
 _SOCKETS = "/run/hardened-edge"
@@ -34,6 +38,7 @@ def collect(ask: Ask, root: Path = Path("/")) -> dict[str, Any]:
         "certificates": _certificates(ask, root),
         "reboot_required": (root / "run/reboot-required").exists(),
         "disk_used": _disk_used(root),
+        "upkeep_days": (_read(root / _UPKEEP) or {}).get("days") or {},
     }
     if (root / _EDGE).is_dir():
         status["edge"] = _edge(root)

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_CODE = re.compile(r"^[0-9a-f]+-[0-9a-f]+ ..x. \S+ \S+ \d+ +(/(?:usr|lib|lib32|lib64|bin|sbin|opt)/.*) \(deleted\)$")
+_CODE = re.compile(
+    r"^[0-9a-f]+-[0-9a-f]+ ..x. \S+ \S+ \d+ +(/(?:usr|lib|lib32|lib64|bin|sbin|opt)/.*) \(deleted\)$"
+)
 _CONTAINER = re.compile(r"/docker[/-]|/kubepods|/libpod|/lxc[./]")
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?=/|$)")
 _SHIM = "containerd-shim"

@@ -154,7 +154,11 @@ def main() -> None:
     after = dict(before)
     if state == "drained" and not before.get("complete"):
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        begun = {"unit": module.params["unit"], "since": before.get("since", now), "reason": module.params["reason"]}
+        begun = {
+            "unit": module.params["unit"],
+            "since": before.get("since", now),
+            "reason": module.params["reason"],
+        }
         after = {**begun, "complete": True}
         if not module.check_mode:
             # Whoever finds a host that a killed run has left like this knows why.

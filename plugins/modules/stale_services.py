@@ -143,8 +143,12 @@ def _restart(module: AnsibleModule, verdict: Verdict) -> list[str]:
         # Only what is up: a service that somebody has stopped stays so.
         status, _output, errors = module.run_command(["systemctl", "try-restart", unit])
         if status:
-            words = module.run_command(["journalctl", "--unit", unit, "--lines", "8", "--no-pager", "--output", "cat"])
-            module.fail_json(msg=f"{unit} did not come back after its update: {errors.strip()}\n{words[1].strip()}")
+            words = module.run_command(
+                ["journalctl", "--unit", unit, "--lines", "8", "--no-pager", "--output", "cat"]
+            )
+            module.fail_json(
+                msg=f"{unit} did not come back after its update: {errors.strip()}\n{words[1].strip()}"
+            )
         done.append(unit)
     if done:
         records.audit("services_restarted", units=done)
@@ -154,7 +158,10 @@ def _restart(module: AnsibleModule, verdict: Verdict) -> list[str]:
 def _down(module: AnsibleModule) -> dict[str, float]:
     if not module.params["report"] or not module.params["since"]:
         return {}
-    fields = [f"--property={name}" for name in ("Id", "ActiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic")]
+    fields = [
+        f"--property={name}"
+        for name in ("Id", "ActiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic")
+    ]
     _status, output, _errors = module.run_command(["systemctl", "show", *fields, *module.params["report"]])
     moment = datetime.datetime.fromisoformat(module.params["since"].replace("Z", "+00:00")).timestamp()
     return stale_files.down_seconds(output, (time.monotonic() - (time.time() - moment)) * 1e6)

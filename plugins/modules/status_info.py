@@ -41,7 +41,9 @@ status:
   type: dict
   contains:
     records:
-      description: Records of the host by name (C(backup), C(blocklist), C(drill), C(incident), C(release)), as far as there are any.
+      description:
+        - Records of the host by name (C(backup), C(blocklist), C(drain), C(drill), C(incident), C(release), C(updates),
+          C(updates_pending), C(upkeep)), as far as there are any.
       type: dict
     records_unreadable:
       description: Name of each record that cannot be read, with the reason.
@@ -60,6 +62,9 @@ status:
     reboot_required:
       description: Whether Debian wants the host to be restarted.
       type: bool
+    upkeep_days:
+      description: Within how many days each upkeep of P(techsaas.hardened.maintenance#role) is due again.
+      type: dict
     disk_used:
       description: File systems with the percentage that is used.
       type: dict

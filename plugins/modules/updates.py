@@ -182,7 +182,10 @@ class Host:
         """Version, architecture, and whether on hold, by name, with the architecture in the name where it is not the host's own."""
         native = self.ask("dpkg", "--print-architecture").strip()
         listed = self.ask(
-            "dpkg-query", "-W", "-f", "${db:Status-Status} ${db:Status-Want} ${Package} ${Architecture} ${Version}\n"
+            "dpkg-query",
+            "-W",
+            "-f",
+            "${db:Status-Status} ${db:Status-Want} ${Package} ${Architecture} ${Version}\n",
         )
         found = {}
         for line in listed.splitlines():
@@ -233,7 +236,9 @@ class Run:
         if wanted:
             status, output = self.host.apt("--simulate", *self._wanted(wanted))
             if status:
-                raise Failed(f"apt finds no way to install {_names(wanted)}: {apt_updates.last_words(output)}")
+                raise Failed(
+                    f"apt finds no way to install {_names(wanted)}: {apt_updates.last_words(output)}"
+                )
             self.updates = apt_updates.planned(wanted, apt_updates.simulation(output))
 
     def _wanted(self, updates: list[Update]) -> list[str]:
@@ -252,7 +257,9 @@ class Run:
         before = set(os.listdir(KEPT))
         status, output = self.host.apt("--download-only", *self._wanted(self.updates))
         if status:
-            raise Failed(f"updates could not be downloaded: {apt_updates.last_words(output, 4)}; {'; '.join(hints(output))}")
+            raise Failed(
+                f"updates could not be downloaded: {apt_updates.last_words(output, 4)}; {'; '.join(hints(output))}"
+            )
         for update in self.updates:
             self._keep(update.name, update.after, self._architectures(update))
             if update.before and not self._keep(update.name, update.before, self._architectures(update)):
@@ -327,16 +334,27 @@ class Run:
         new = [f"{one.name}-" for one in wrong if not one.before and one.name in now]
         status, output = 0, ""
         if there or new:
-            arguments = [*_KEEP_CONFIGURATION, "--allow-downgrades", "--no-install-recommends", "install", *there, *new]
+            arguments = [
+                *_KEEP_CONFIGURATION,
+                "--allow-downgrades",
+                "--no-install-recommends",
+                "install",
+                *there,
+                *new,
+            ]
             status, output = self.host.apt(*arguments)
         if status and there:
             # apt refuses to plan on top of some half-configured packages; dpkg only wants the archives.
-            status, output = self.host.run("dpkg", "--force-confdef", "--force-confold", "--force-downgrade", "--install", *there)
+            status, output = self.host.run(
+                "dpkg", "--force-confdef", "--force-confold", "--force-downgrade", "--install", *there
+            )
         now = self.host.installed()
         left = sorted(one.name for one in wrong if now.get(one.name, ("",))[0] != one.before)
         if lost or left or status or self.host.interrupted():
             why = f"; no archive of the older {', '.join(lost)}" if lost else ""
-            self._store({**self.record, "phase": "stuck", "finished": _now(), "error": apt_updates.last_words(output)})
+            self._store(
+                {**self.record, "phase": "stuck", "finished": _now(), "error": apt_updates.last_words(output)}
+            )
             self._told("updates_stuck", wrong)
             raise Failed(
                 f"the packages of before could not be installed again: {', '.join(left) or 'dpkg was interrupted'}{why}\n"
@@ -433,7 +451,11 @@ def _do(module: AnsibleModule, run: Run) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["planned", "fetched", "applied", "reverted"], "required": True},
+            "state": {
+                "type": "str",
+                "choices": ["planned", "fetched", "applied", "reverted"],
+                "required": True,
+            },
             "updates": {"type": "str", "choices": ["security", "all"], "default": "security"},
             "hold": {"type": "list", "elements": "str", "default": []},
             "security_labels": {"type": "list", "elements": "str", "default": []},

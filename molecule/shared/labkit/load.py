@@ -29,14 +29,19 @@ class Load:
     """Requests on kept-alive connections, to all edges in turn, until the block ends.
 
     :param pause: seconds of thought between two requests of a connection.
+    :param failover: whether a client that an edge refuses to connect tries the next one's address, as browsers do.
     """
 
     client: Client
     connections: int = 40
     path: str = "/post"
     pause: float = 0.05
+<<<<<<< HEAD
     headers: Mapping[str, str] = field(default_factory=dict)
     body: object = None
+=======
+    failover: bool = False
+>>>>>>> 2f20c89 (Scan and calendar: what hosts and the image wait for, as SARIF and text; what is due, on the status page)
     answered: list[Answered] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
@@ -44,10 +49,11 @@ class Load:
         self._end = threading.Event()
         self._context = ssl.create_default_context(cafile=str(self.client.inventory / ".pki" / "ca.crt"))
         edges = [host.name for host in self.client.fleet.hosts if "edge" in host.groups]
+        self._addresses = [self.client.addresses[edge] for edge in edges]
         self._threads = [
             threading.Thread(
                 target=self._run,
-                args=(number, self.client.addresses[edges[number % len(edges)]]),
+                args=(number, self._addresses[number % len(edges)]),
                 daemon=True,
             )
             for number in range(self.connections)
@@ -93,7 +99,13 @@ class Load:
 
     def _connect(self, address: str) -> http.client.HTTPSConnection:
         connection = http.client.HTTPSConnection(self.client.domain, timeout=20)
-        plain = socket.create_connection((address, 443), timeout=20)
+        try:
+            plain = socket.create_connection((address, 443), timeout=20)
+        except ConnectionRefusedError:
+            if not self.failover:
+                raise
+            other = next(one for one in self._addresses if one != address)
+            plain = socket.create_connection((other, 443), timeout=20)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sock = self._context.wrap_socket(plain, server_hostname=self.client.domain)
         return connection

@@ -35,21 +35,26 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
+# Also of a run that was killed.
+CLEAR = (
+    "systemctl stop upkeep-demo; apt-get purge --yes -qq upkeep-demo upkeep-other >/dev/null 2>&1;"
+    "mv /etc/apt/sources.aside/* /etc/apt/ 2>/dev/null;"
+    "rm -rf /srv/security /srv/updates /etc/apt/sources.list.d/lab.list; true"
+)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def installed(upkeep: Upkeep) -> Iterator[None]:
     """One package on each host, with a service, in version 1."""
     for host in HOSTS:
+        upkeep.on(host, CLEAR)
         upkeep.offer(host, "upkeep-demo 1 security 0 0", "upkeep-other 1 updates 0 0")
         upkeep.on(
             host, "apt-get install --yes -qq upkeep-demo upkeep-other >/dev/null; systemctl start upkeep-demo"
         )
     yield
     for host in HOSTS:
-        upkeep.on(
-            host,
-            "systemctl stop upkeep-demo; apt-get purge --yes -qq upkeep-demo upkeep-other >/dev/null;"
-            "mv /etc/apt/sources.aside/* /etc/apt/ 2>/dev/null; rm -rf /srv/security /srv/updates /etc/apt/sources.list.d/lab.list; true",
-        )
+        upkeep.on(host, CLEAR)
 
 
 def test_nothing_pending_is_nothing_done(upkeep: Upkeep) -> None:
@@ -77,6 +82,8 @@ def test_a_plan_is_true_and_changes_nothing(upkeep: Upkeep) -> None:
 
 
 def test_updates_come_under_load_and_no_request_is_lost(upkeep: Upkeep) -> None:
+    for host in HOSTS:
+        upkeep.offer(host, "upkeep-demo 2 security 0 0", "upkeep-other 2 updates 0 0")
     started = time.time()
     with Load(upkeep.client, connections=20, pause=0.1, failover=True) as load:
         output = succeeded(upkeep.patch())

@@ -19,7 +19,7 @@ _RULES = {
     "restart-pending": "The host has to be restarted for an update",
     "image-security-update": "A package in the image that serves has a security update",
     "python-vulnerability": "A Python distribution in the image has a known vulnerability",
-    "clear-secret": "A secret stands in clear in a file of the inventory",
+    "value-in-clear": "A secret stands in clear in a file of the inventory",
 }
 
 
@@ -135,7 +135,7 @@ class Scan:
     def secrets(self, files: int, places: Iterable[tuple[str, str, int]], where: str) -> None:
         self.scanned.append(f"{files} files of {where}, for secrets in clear")
         for path, variable, line in places:
-            self.findings.append(Finding("clear-secret", "high", f"{variable} stands in clear", path, line))
+            self.findings.append(Finding("value-in-clear", "high", f"{variable} stands in clear", path, line))
 
     def _add(self, rule: str, level: str, where: str, message: str) -> None:
         self.findings.append(Finding(rule, level, message, where))

@@ -30,11 +30,11 @@ class Upkeep:
     script: str = field(default_factory=lambda: (HERE / "repository.sh").read_text(encoding="utf-8"))
 
     def on(self, host: str, command: str) -> str:
-        return self.client.on(host, "sh", "-c", f"{self.script}\n{command}")
+        return self.client.on(host, "sh", "-c", f"{self.script}\nset +e\n{command}")
 
     def offer(self, host: str, *builds: str) -> None:
         """Put versions into the host's sources."""
-        self.on(host, "\n".join(f"build {build}" for build in builds) + "\nsources")
+        self.on(host, "\n".join(["set -e", *(f"build {build}" for build in builds), "sources"]))
 
     def withdraw(self, host: str, pattern: str) -> None:
         self.on(host, f"rm -f /srv/*/{pattern}\nsources")

@@ -60,9 +60,10 @@ def problems(
     :param slots: for each slot, where it is asked: a port of the loopback interface, or the path of a socket.
     :param entrances: application hosts that this host, an edge, has to get an answer from: address, port, and the name in their
         certificate.
-    :param known_failed: units that had failed before anybody did anything.
+    :param known_failed: units that had failed before anybody did anything. Others that have are a problem where `units` are asked for.
     """
-    found = [f"{unit} is {state}" for unit, state in _inactive(run, list(units))]
+    wanted = list(units)
+    found = [f"{unit} is {state}" for unit, state in _inactive(run, wanted)]
     for command in commands:
         status, output = run(command)
         if status:
@@ -73,6 +74,8 @@ def problems(
         answer = _asked(_OverTls(str(one["address"]), int(one["port"]), str(one["name"])), path, host)
         if answer:
             found.append(f"{one['address']} port {one['port']} at {path}: {answer}")
+    if not wanted:
+        return found
     known = set(known_failed)
     found += [f"{unit} has failed" for unit in failed_units(run) if unit not in known]
     return found

@@ -53,7 +53,7 @@ options:
         type: str
         required: true
   known_failed:
-    description: Units that had failed before, which is not held against the host.
+    description: Units that had failed before, which is not held against the host. All others that have failed are, with O(units).
     type: list
     elements: str
     default: []

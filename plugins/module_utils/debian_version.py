@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from functools import cmp_to_key
+from itertools import zip_longest
 
-_PARTS = re.compile(r"(\D*)(\d*)")
+_NUMBER = re.compile(r"(\d+)")
 
 
 def compare(first: str, second: str) -> int:
@@ -29,16 +30,15 @@ def _split(version: str) -> tuple[int, str, str]:
 
 
 def _compare(first: str, second: str) -> int:
-    while first or second:
-        left, right = _PARTS.match(first), _PARTS.match(second)
-        assert left and right
-        words = [[_order(sign) for sign in match[1]] + [0] for match in (left, right)]
-        if words[0] != words[1]:
-            return -1 if words[0] < words[1] else 1
-        numbers = [int(match[2] or 0) for match in (left, right)]
-        if numbers[0] != numbers[1]:
-            return numbers[0] - numbers[1]
-        first, second = first[left.end() :], second[right.end() :]
+    """Words and numbers by turns, beginning with a word, which may be empty."""
+    for left, right in zip_longest(_NUMBER.split(first), _NUMBER.split(second), fillvalue=""):
+        if left.isdigit() or right.isdigit():
+            found = int(left or 0) - int(right or 0)
+        else:
+            words = [[*map(_order, part), 0] for part in (left, right)]
+            found = (words[0] > words[1]) - (words[0] < words[1])
+        if found:
+            return found
     return 0
 
 

@@ -141,9 +141,13 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.package_plan imp
 RECORD = Path("/var/lib/hardened/updates.json")
 KEPT = Path("/var/lib/hardened-updates")
 CACHE = Path("/var/cache/apt/archives")
-_QUIET = {"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
-# Debian's needrestart, where it is installed, would restart services in an order of its own.
-_QUIET["NEEDRESTART_SUSPEND"] = "1"
+_QUIET = {
+    "LC_ALL": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "APT_LISTCHANGES_FRONTEND": "none",
+    # Debian's needrestart, where it is installed, would restart services in an order of its own.
+    "NEEDRESTART_SUSPEND": "1",
+}
 _KEEP_CONFIGURATION = ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
 
 
@@ -200,10 +204,9 @@ class Host:
 
     def mend(self) -> None:
         """Finish what was interrupted."""
-        for command in (["dpkg", "--configure", "--pending", "--force-confdef", "--force-confold"],):
-            status, output = self.run(*command)
-            if status:
-                raise Failed(f"dpkg was interrupted, and cannot finish: {apt_updates.last_words(output)}")
+        status, output = self.run("dpkg", "--configure", "--pending", "--force-confdef", "--force-confold")
+        if status:
+            raise Failed(f"dpkg was interrupted, and cannot finish: {apt_updates.last_words(output)}")
         status, output = self.apt("--no-remove", *_KEEP_CONFIGURATION, "--fix-broken", "install")
         if status:
             raise Failed(f"dpkg was interrupted, and apt cannot mend it: {apt_updates.last_words(output)}")

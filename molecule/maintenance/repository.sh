@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Packages made on the host by Debian's own tools, in two local sources: one of security updates, one of others. One package has a
 # service whose program every version replaces; a version may take its time to install, or fail.
 #   build NAME VERSION SOURCE SECONDS EXIT_CODE

@@ -65,7 +65,7 @@ def test_a_controller_that_dies(rotations: Rotations, api_key: str, stage: str) 
     ended(rotations, name)
     before = rotations.secrets[name]
     with Load(
-        rotations.client, 20, path="/v1/items", headers={"X-API-Key": api_key}, body={"name": stage}
+        rotations.client, 20, path="/v1/items", pause=1, headers={"X-API-Key": api_key}, body={"name": stage}
     ) as load:
         killed_at(rotations, STAGES[stage], "-e", f"secret={name}", "-e", "canary=false")
         progress = rotations.progress(name)

@@ -107,10 +107,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not settings.registry:
             raise incomplete(settings.backend, [f"the path of the registry ({setting('registry')})"])
         names = lookup.get_option("names")
-        more, policy, overlaps = (
-            self._templar.template(task_vars.get(f"hardened_rotation_{name}")) or default
-            for name, default in (("secrets", []), ("policy", POLICY), ("overlap", {}))
-        )
+        more: list[dict[str, str]] = self._given(task_vars, "secrets") or []
+        policy: dict[str, Any] = self._given(task_vars, "policy") or POLICY
+        overlaps: dict[str, Any] = self._given(task_vars, "overlap") or {}
         subjects = [
             Subject(
                 variable=row["variable"],
@@ -133,6 +132,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 options["ca_key"], old, new
             ),
         )
+
+    def _given(self, task_vars: dict[str, Any], name: str) -> Any:
+        return self._templar.template(task_vars.get(f"hardened_rotation_{name}"))
 
 
 def duration(name: str, value: Any) -> timedelta:

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
+try:
+    from cryptography.hazmat.primitives import serialization
+except ImportError:  # ansible-core needs it, a sanity test does without
+    serialization = None  # type: ignore[assignment]
 
 from .secret_backends.base import SecretProblem
 from .secret_backends.replace import replace
@@ -37,11 +40,12 @@ def change_passphrase(path: str, old: str, new: str) -> bool:
 
 
 def _content(path: str) -> bytes:
+    reason = ""
     try:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        reason = error.strerror
+        reason = str(error.strerror)
     raise SecretProblem(
         "CA_KEY", f"{path} cannot be read ({reason})", "run provision.yml first, which makes the authority"
     )

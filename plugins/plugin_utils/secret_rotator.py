@@ -68,7 +68,7 @@ class Subject:
     variable: str
     name: Name
     class_name: str
-    # See meta/secrets.yml.
+    # See meta/rotation.yml.
     kind: str
     format: str = "base64"
 
@@ -178,7 +178,7 @@ class Rotator:
     now: datetime
     lock_seconds: float = 30.0
     # Called with (old, new) for a secret of kind local, before the backend has the new one; may be called again.
-    apply_local: Callable[[Subject, str, str], None] | None = None
+    apply_local: Callable[[Subject, str, str], object] | None = None
     observe: Callable[[str], None] = _nothing
 
     def plan(self, wanted: Selection) -> list[Row]:

@@ -34,7 +34,7 @@ def read_specification(root: Path, loader: Any) -> Specification:
 
 def rotating_secrets(loader: Any) -> list[dict[str, str]]:
     """The secrets that the collection's roles use, with class, kind, and consumers of each."""
-    return [dict(row) for row in _read(ROOT / "meta/secrets.yml", loader)["secrets"]]
+    return [dict(row) for row in _read(ROOT / "meta/rotation.yml", loader)["rotation"]]
 
 
 def _read(path: Path, loader: Any) -> dict[str, Any]:

@@ -65,7 +65,9 @@ def test_each_class_is_replaced_without_a_request_lost(rotations: Rotations, api
     headers = {"X-API-Key": api_key}
     for name in ("app_admin_api_key", "app_secret_key", "postgres_app_password"):
         with (
-            Load(rotations.client, path="/v1/items", headers=headers, body={"name": "rotation"}) as load,
+            Load(
+                rotations.client, path="/v1/items", pause=1, headers=headers, body={"name": "rotation"}
+            ) as load,
             Sessions(rotations, api_key) as sessions,
         ):
             succeeded(rotations.rotate("-e", f"secret={name}"))
@@ -86,7 +88,7 @@ def test_each_class_is_replaced_without_a_request_lost(rotations: Rotations, api
     refused = rotations.rotate("-e", "secret=app_admin_api_key")
     assert refused.returncode != 0 and "a third one would be valid" in " ".join(refused.stdout.split())
 
-    with Load(rotations.client, path="/v1/items", headers=headers, body={"name": "retire"}) as load:
+    with Load(rotations.client, path="/v1/items", pause=1, headers=headers, body={"name": "retire"}) as load:
         for name in ("app_admin_api_key", "app_secret_key", "postgres_app_password"):
             retired(rotations, name)
     print(f"retire: {load.words}")

@@ -36,12 +36,9 @@ class Load:
     connections: int = 40
     path: str = "/post"
     pause: float = 0.05
-<<<<<<< HEAD
     headers: Mapping[str, str] = field(default_factory=dict)
     body: object = None
-=======
     failover: bool = False
->>>>>>> 2f20c89 (Scan and calendar: what hosts and the image wait for, as SARIF and text; what is due, on the status page)
     answered: list[Answered] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 

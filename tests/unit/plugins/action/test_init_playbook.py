@@ -153,7 +153,11 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_made(beginning: Beginning
 
 
 def test_what_is_there_is_not_overwritten_and_a_plan_makes_nothing(beginning: Beginning) -> None:
-    given = {"dir": "production", "domain": "api.your-company.com", "host": "api-1=192.0.2.10"}
+    given: dict[str, Any] = {
+        "dir": "production",
+        "domain": "api.your-company.com",
+        "host": "api-1=192.0.2.10",
+    }
     plan = beginning.run("init.yml", "--check", "-e", json.dumps(given))
     assert plan.returncode == 0, plan.stdout
     assert not beginning.directory.exists()

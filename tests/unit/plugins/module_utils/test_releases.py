@@ -126,7 +126,13 @@ def test_what_was_kept_is_gone_back_to_by_its_name_or_tag() -> None:
 
 
 def test_a_release_made_with_a_secret_that_has_ended_is_refused() -> None:
-    made_with = {"app_secret_key": "hmac:1", "postgres_app_password": "hmac:2", "unknown": "hmac:3"}
+    made_with = dict(
+        zip(
+            ("app_secret_key", "postgres_app_password", "unknown"),
+            ("hmac:1", "hmac:2", "hmac:3"),
+            strict=True,
+        )
+    )
     one = {"release": "old", "image": "x", "tags": [], "secrets": made_with}
     hosts, kept = fleet(a=SECOND, b=SECOND), {"a": [one], "b": [one]}
     overlap = {"app_secret_key": ["hmac:9", "hmac:1"], "postgres_app_password": ["hmac:2"], "unknown": []}

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible_collections.techsaas.hardened.plugins.module_utils.secret_fingerprint import fingerprint
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_rotation import POLICY
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_strength import findings
 from ansible_collections.techsaas.hardened.plugins.plugin_utils import encrypted_key, secret_generator
@@ -22,6 +23,7 @@ from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_backends.
 )
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_backends.settings import Settings
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_backends.vault_file import VaultFile
+from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_registry import Registry
 from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_rotator import (
     Progress,
     Rotator,
@@ -40,7 +42,7 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SUBJECTS = (
     Subject("key", Name("key"), "encryption_key", "signed"),
     Subject("admin", Name("admin"), "admin_api_key", "accepted"),
-    Subject("password", Name("database", "password"), "database", "login", "alnum"),
+    Subject("login", Name("database", "password"), "database", "login", "alnum"),
     Subject("passphrase", Name("passphrase"), "encryption_key", "local"),
     Subject("webhook", Name("webhook"), "service_account", "issued"),
     Subject("absent", Name("absent"), "service_account", "replaced"),
@@ -58,10 +60,10 @@ class Vault:
         self.path, self.registry = root / "secrets.yml", root / "registry.json"
         secret = VaultSecret(secrets.token_hex(16).encode())
         self.values = {
-            name: secrets.token_urlsafe(48) for name in ("key", "admin", "password", "passphrase", "webhook")
+            name: secrets.token_urlsafe(48) for name in ("key", "admin", "login", "passphrase", "webhook")
         }
         text = "".join(
-            f"{name}: {value}\n" if name != "password" else f"database:\n  password: {value}\n"
+            f"{name}: {value}\n" if name != "login" else f"database:\n  password: {value}\n"
             for name, value in self.values.items()
         )
         self.path.write_bytes(VaultLib().encrypt(text, secret, "prod"))
@@ -75,14 +77,13 @@ class Vault:
         )
 
     def register(self, days_ago: int, *names: str, now: datetime = NOW) -> None:
-        generator = secret_generator
         created = now - timedelta(days=days_ago)
-        registry = generator.Registry(str(self.registry))
-        key = generator.verified_key(self.backend, registry) or generator.new_key(self.backend)
+        registry = Registry(str(self.registry))
+        key = secret_generator.verified_key(self.backend, registry) or secret_generator.new_key(self.backend)
         for name in names:
             value = self.read(name)
             entry = {"class": "database", "version": "1", "created": f"{created:%Y-%m-%dT%H:%M:%SZ}"}
-            registry.put(name, {**entry, "fingerprint": generator.fingerprint(value, key)}, key)
+            registry.put(name, {**entry, "fingerprint": fingerprint(value, key)}, key)
         registry.save()
 
     def read(self, name: str) -> str:
@@ -112,14 +113,14 @@ def actions(rotator: Rotator, **wanted: Any) -> dict[str, str]:
 
 
 def test_what_is_valid_at_each_step(vault: Vault) -> None:
-    name, old = Name("database", "password"), vault.values["password"]
+    name, old = Name("database", "password"), vault.values["login"]
     rotator = vault.rotator()
     assert view(vault.backend, name, False)["fallbacks"] == []
-    assert rotator.step("begun", ["password"]) == ["password"]
+    assert rotator.step("begun", ["login"]) == ["login"]
     new = progress(vault.backend, name).pending
     assert findings(new) == [] and new.isalnum() and new != old
     for step in ("begun", "switching"):
-        rotator.step(step, ["password"])
+        rotator.step(step, ["login"])
         for is_candidate, used, fallbacks, generation in ((False, old, [new], 0), (True, new, [old], 1)):
             assert (value_for(vault.backend, name, is_candidate) or vault.read("database.password")) == used
             seen = view(vault.backend, name, is_candidate)
@@ -129,27 +130,27 @@ def test_what_is_valid_at_each_step(vault: Vault) -> None:
                 old if is_candidate else "",
             )
             assert len(seen["accepted"]) == 2
-    rotator.step("committed", ["password"])
+    rotator.step("committed", ["login"])
     for step in ("settled", "settled"):
         # A release that still calls it a candidate, after a kill, gets the same.
         for is_candidate in (False, True):
             assert value_for(vault.backend, name, is_candidate) is None
             seen = view(vault.backend, name, is_candidate)
             assert (seen["fallbacks"], seen["generation"], seen["settled"]) == ([old], 1, "")
-        rotator.step(step, ["password"])
+        rotator.step(step, ["login"])
     assert vault.read("database.password") == new and vault.read("key") == vault.values["key"]
     assert progress(vault.backend, name).until == "2026-11-29T13:00:00Z"
     later = vault.rotator(NOW + timedelta(hours=2))
-    later.step("retiring", ["password"])
+    later.step("retiring", ["login"])
     assert view(vault.backend, name, False)["fallbacks"] == []
-    later.step("retired", ["password"])
+    later.step("retired", ["login"])
     assert progress(vault.backend, name) == Progress(generation=1)
     assert old not in vault.read("database.password_rotation")
 
 
 def test_the_registry_has_the_new_value_with_its_date(vault: Vault) -> None:
     vault.register(100, "database.password")
-    vault.rotate("password")
+    vault.rotate("login")
     (entry,) = json.loads(vault.registry.read_text())["secrets"]
     assert (entry["name"], entry["version"], entry["created"]) == (
         "database.password",
@@ -238,11 +239,11 @@ def test_only_what_is_overdue_is_planned(vault: Vault) -> None:
     assert actions(rotator, overdue=True) == {"admin": "rotate", "key": "rotate"}
     rows = {row.variable: row for row in rotator.plan(Selection(overdue=True))}
     assert rows["admin"].why == "in use for 91 days, 1 too many"
-    assert rows["password"].why == "in use for 89 days, due in 1" and "absent" not in rows
+    assert rows["login"].why == "in use for 89 days, due in 1" and "absent" not in rows
     assert "not known" in rows["passphrase"].why
-    assert actions(rotator, class_name="database") == {"password": "rotate"}
+    assert actions(rotator, class_name="database") == {"login": "rotate"}
     assert actions(rotator, secrets=["database.password", "admin"]) == {
-        "password": "rotate",
+        "login": "rotate",
         "admin": "rotate",
     }
     assert agenda(rotator.plan(Selection(secrets=["admin"])), Selection())["stage"] is False
@@ -257,23 +258,23 @@ def test_only_what_is_overdue_is_planned(vault: Vault) -> None:
 
 def test_what_is_under_way_is_finished_first(vault: Vault) -> None:
     vault.register(1, "admin", "key")
-    vault.rotator().step("begun", ["password"])
-    assert actions(vault.rotator(), overdue=True) == {"password": "resume"}
+    vault.rotator().step("begun", ["login"])
+    assert actions(vault.rotator(), overdue=True) == {"login": "resume"}
     todo = agenda(vault.rotator().plan(Selection(overdue=True)), Selection())
     assert (todo["begin"], todo["switch"], todo["logins"], todo["release"]) == (
         [],
-        ["password"],
+        ["login"],
         True,
         True,
     )
     for step in STEPS:
-        vault.rotator().step(step, ["password"])
+        vault.rotator().step(step, ["login"])
     assert actions(vault.rotator(), overdue=True) == {}
     over = vault.rotator(NOW + timedelta(hours=1))
-    assert actions(over, overdue=True) == {"password": "retire"}
+    assert actions(over, overdue=True) == {"login": "retire"}
     todo = agenda(over.plan(Selection(overdue=True)), Selection())
     assert (todo["retire"], todo["release"], todo["stage"], todo["logins"]) == (
-        ["password"],
+        ["login"],
         False,
         False,
         True,
@@ -281,10 +282,10 @@ def test_what_is_under_way_is_finished_first(vault: Vault) -> None:
 
 
 def test_a_third_value_is_refused_but_not_when_one_is_exposed(vault: Vault) -> None:
-    vault.rotate("password")
-    assert "accepted until 2026-11-29T13:00:00Z" in refusal(vault.rotator(), secrets=["password"])
-    assert actions(vault.rotator(), secrets=["password"], retire=True) == {"password": "retire"}
-    assert actions(vault.rotator(), secrets=["password"], reason="exposure") == {"password": "rotate"}
+    vault.rotate("login")
+    assert "accepted until 2026-11-29T13:00:00Z" in refusal(vault.rotator(), secrets=["login"])
+    assert actions(vault.rotator(), secrets=["login"], retire=True) == {"login": "retire"}
+    assert actions(vault.rotator(), secrets=["login"], reason="exposure") == {"login": "rotate"}
 
 
 def test_an_exposed_value_ends_with_the_switch(vault: Vault) -> None:

@@ -191,7 +191,7 @@ class Page:
             self.lines += ["", "Calendar"]
         for entry in entries:
             if entry.status in ("DUE", "OVERDUE"):
-                problem = f"{entry.words}; {upkeep_calendar.VERBS[entry.task]} does it"
+                problem = f"{entry.words}; {upkeep_calendar.DONE_BY[entry.task]}"
                 self.lines.append(f"  PROBLEM {problem}")
                 self.problems.append(f"calendar: {problem}")
             else:

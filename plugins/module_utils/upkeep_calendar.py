@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 # Whose hosts have a record of it; "all" for every host.
 TASKS = {"scan": "all", "patch": "all", "drill": "database", "pentest": "edge", "review": "all"}
 DAYS = {"scan": 7, "patch": 31, "drill": 366, "pentest": 92, "review": 183}
-VERBS = {
-    "scan": "scan.yml",
-    "patch": "patch.yml",
-    "drill": "dr_test.yml",
-    "pentest": "pentest.yml",
-    "review": "review.yml",
+DONE_BY = {
+    "scan": "scan.yml does it",
+    "patch": "patch.yml does it",
+    "drill": "dr_test.yml does it",
+    "pentest": "people do it, and note it: ansible edge -b -m techsaas.hardened.upkeep_record -a task=pentest",
+    "review": "people do it, and note it: ansible all -b -m techsaas.hardened.upkeep_record -a task=review",
 }
 # So many days before its day, but at most a quarter of its time, a task is due soon.
 _SOON = datetime.timedelta(days=14)

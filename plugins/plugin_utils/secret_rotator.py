@@ -140,7 +140,13 @@ def view(backend: Backend, name: Name, is_candidate: bool) -> dict[str, Any]:
         current value, while another is tried out), ``accepted`` (keyed fingerprints of all values that are valid, the one in use first;
         empty without a registry).
     """
-    secret = existing(backend, name)
+    try:
+        secret = existing(backend, name)
+    except SecretProblem as problem:
+        # Who cannot open the vault file has no value from it either, and an inventory that needs one says so itself.
+        if problem.problem_code != "VAULT_PASSWORD":
+            raise
+        secret = None
     if secret is None:
         return never_rotated()
     found = progress(backend, name)

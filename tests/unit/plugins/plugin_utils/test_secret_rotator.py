@@ -31,6 +31,7 @@ from ansible_collections.techsaas.hardened.plugins.plugin_utils.secret_rotator i
     Subject,
     agenda,
     beside,
+    never_rotated,
     progress,
     value_for,
     view,
@@ -333,6 +334,19 @@ def test_all_that_is_wrong_is_said_at_once(vault: Vault) -> None:
     said = refusal(vault.rotator(), overdue=True)
     assert said.count("lies in the future") == 2 and "admin:" in said and "key:" in said
     assert progress(vault.backend, Name("admin")) == Progress()
+
+
+def test_a_vault_file_that_cannot_be_opened_has_rotated_nothing(vault: Vault) -> None:
+    vault.rotate("key")
+    loader = DataLoader()
+    loader.set_vault_secrets([("other", VaultSecret(b"another"))])
+    closed = VaultFile(Settings(file=str(vault.path)), loader)
+    assert view(closed, Name("key"), False) == never_rotated()
+    with pytest.raises(SecretProblem):
+        progress(closed, Name("key"))
+    vault.path.write_text("key: in clear")
+    with pytest.raises(SecretProblem):
+        view(vault.backend, Name("key"), False)
 
 
 def test_a_hand_edited_progress_is_refused(vault: Vault) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from ansible_collections.techsaas.hardened.plugins.module_utils.secret_fingerprint import fingerprint
 
-from .secret_backends.base import Backend, Name, Secret, SecretProblem
-from .secret_generator import KEY
+from .secret_backends.base import Backend, Name, Secret
+from .secret_generator import KEY, existing
 from .secret_registry import Registry
 
 
@@ -17,7 +17,8 @@ def records(
     backend: Backend, registry_path: str, names: Iterable[Name], with_value: bool
 ) -> list[dict[str, Any]]:
     registry = Registry(registry_path) if registry_path else None
-    key = _key(backend)
+    secret = existing(backend, KEY)
+    key = secret.value if secret else None
     if registry and key:
         registry.verify(key)
     return [_record(name, backend.read(name), registry, key, with_value) for name in names]
@@ -39,12 +40,3 @@ def _record(
     if known and known["version"] != version:
         earlier.insert(0, {part: known[part] for part in ("version", "created", "fingerprint")})
     return {**record, "fingerprint": mark, "history": earlier}
-
-
-def _key(backend: Backend) -> str | None:
-    try:
-        return backend.read(KEY).value
-    except SecretProblem as problem:
-        if problem.problem_code not in ("NOT_FOUND", "KEY_MISSING"):
-            raise
-    return None

@@ -18,6 +18,7 @@ from ansible_collections.techsaas.hardened.plugins.module_utils.secret_fingerpri
 
 from .secret_backends.base import Backend, Name, SecretProblem, utc
 from .secret_generator import KEY, exclusively, existing, generate, new_key, repair, verified_key
+from .secret_records import records
 from .secret_registry import Registry
 
 STATES = ("idle", "pending", "switching", "committed", "overlap", "retiring")
@@ -292,25 +293,12 @@ class Rotator:
         return [one for one in self.subjects if existing(self.backend, one.name) is not None]
 
     def _statuses(self) -> dict[str, dict[str, Any]]:
-        registry = Registry(self.registry_path)
-        key = verified_key(self.backend, registry)
-        rows = []
-        for subject in self._present():
-            known = registry.entries.get(str(subject.name), {})
-            secret = self.backend.read(subject.name)
-            mark = fingerprint(secret.value, key) if key else None
-            seen = bool(known) and known["fingerprint"] == mark
-            created = secret.created or (known["created"] if seen else None)
-            history = known.get("history", [])
-            rows.append(
-                {
-                    "name": subject.variable,
-                    "class": subject.class_name,
-                    "created": created,
-                    "fingerprint": mark,
-                    "history": history,
-                }
-            )
+        present = self._present()
+        known = records(self.backend, self.registry_path, [one.name for one in present], with_value=False)
+        rows = [
+            {**record, "name": subject.variable, "class": subject.class_name}
+            for subject, record in zip(present, known)
+        ]
         found = secret_rotation.statuses(rows, self.policy, self.now, secret_rotation.DUE_WITHIN_DAYS)
         return {str(row["name"]): row for row in found}
 

@@ -33,7 +33,7 @@ def read_specification(root: Path, loader: Any) -> Specification:
 
 
 def rotating_secrets(loader: Any) -> list[dict[str, str]]:
-    """The secrets that the collection's roles use, with class, kind, and consumers of each."""
+    """The secrets that the collection's roles use, with class and kind of each."""
     return [dict(row) for row in _read(ROOT / "meta/rotation.yml", loader)["rotation"]]
 
 

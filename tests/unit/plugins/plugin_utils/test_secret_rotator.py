@@ -132,6 +132,7 @@ def test_what_is_valid_at_each_step(vault: Vault) -> None:
             )
             assert len(seen["accepted"]) == 2
     rotator.step("committed", ["login"])
+    assert "pending" not in json.loads(vault.registry.read_text())
     for step in ("settled", "settled"):
         # A release that still calls it a candidate, after a kill, gets the same.
         for is_candidate in (False, True):
@@ -143,6 +144,7 @@ def test_what_is_valid_at_each_step(vault: Vault) -> None:
     assert progress(vault.backend, name).until == "2026-11-29T13:00:00Z"
     later = vault.rotator(NOW + timedelta(hours=2))
     later.step("retiring", ["login"])
+    assert old not in vault.read("database.password_rotation")
     assert view(vault.backend, name, False)["fallbacks"] == []
     later.step("retired", ["login"])
     assert progress(vault.backend, name) == Progress(generation=1)
